@@ -1,0 +1,45 @@
+# Everything runs in .venv, which is made here; stamp files in it remember what is installed.
+PYTHON ?= python3
+NB ?=
+
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install -qq --no-input -c constraints.txt
+FACTS := setup.py pyproject.toml settings.ini constraints.txt
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test export notebooks clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+demo: .venv/.demo  ## install the package and see it work
+	$(BIN)/srfast demo
+
+test: .venv/.dev  ## everything a change must pass
+	tools/check.sh
+
+export: .venv/.dev  ## write srfast/ and README.md from nbs/
+	$(BIN)/nbdev_export
+	$(BIN)/python tools/readme.py
+
+notebooks: .venv/.dev  ## run notebooks in place and clean them (NB=nbs/02_resize.ipynb: only this one)
+	$(BIN)/python tools/notebooks.py run $(NB)
+
+clean:  ## remove what builds and tests leave behind (.venv stays)
+	rm -rf build dist *.egg-info nbs/_proc _proc .pytest_cache .ruff_cache
+	find srfast nbs tools tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.made:
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.demo: .venv/.made $(FACTS)
+	$(INSTALL) -e . scikit-image
+	@touch $@
+
+.venv/.dev: .venv/.made $(FACTS)
+	$(INSTALL) -e '.[dev]'
+	@touch $@

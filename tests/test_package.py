@@ -1,0 +1,58 @@
+"""What `import srfast` gives, and what it does not load."""
+import subprocess
+import sys
+
+import pytest
+
+import srfast
+
+
+def run_python(code: str) -> str:
+    """What `code` prints in a fresh interpreter."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_import_is_light():
+    done = subprocess.run([sys.executable, "-X", "importtime", "-c", "import srfast"], capture_output=True, text=True, check=True)
+    loaded = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
+    assert "srfast" in loaded
+    assert not loaded & {"torch", "fastai", "numpy", "PIL"}
+
+
+def test_version_is_that_of_the_settings():
+    from configparser import ConfigParser
+    from pathlib import Path
+    parser = ConfigParser(delimiters=["="], interpolation=None)
+    parser.read(Path(__file__).parents[1] / "settings.ini", encoding="utf-8")
+    assert srfast.__version__ == parser["DEFAULT"]["version"]
+
+
+def test_unknown_attribute():
+    with pytest.raises(AttributeError, match="module 'srfast' has no attribute 'upscalr'"): srfast.upscalr
+    assert not hasattr(srfast, "_nothing")
+    with pytest.raises(ImportError): exec("from srfast import upscalr")
+
+
+@pytest.mark.parametrize("name", srfast.__all__)
+def test_every_public_name_resolves(name):
+    assert getattr(srfast, name).__name__ == name
+    assert name in dir(srfast)
+
+
+def test_submodules_load_on_demand():
+    code = "import sys, srfast; before = 'srfast.resize' in sys.modules; print(before, srfast.resize.__name__)"
+    assert run_python(code).split() == ["False", "srfast.resize"]
+
+
+def test_help_is_light():
+    code = """
+import sys
+from srfast.cli import main
+sys.argv = ["srfast", "--help"]
+try: main()
+except SystemExit as end: assert not end.code, end.code
+print("loaded:", *sorted({"torch", "fastai"} & set(sys.modules)))
+"""
+    assert run_python(code).splitlines()[-1].strip() == "loaded:"

@@ -1,0 +1,199 @@
+"""The project's tools, tried on small notebooks made here."""
+import json
+from pathlib import Path
+
+import floors
+import notebooks
+import pytest
+import readme
+
+PNG = "iVBORw0KGgo="
+
+
+def code(source, *outputs, **extra):
+    """A code cell as an editor would save it."""
+    return {"cell_type": "code", "metadata": {}, "execution_count": 7, "source": source, "outputs": list(outputs), **extra}
+
+
+def markdown(source):
+    return {"cell_type": "markdown", "metadata": {}, "source": source}
+
+
+def shown(data, kind="display_data"):
+    return {"output_type": kind, "data": data, "metadata": {"needs_background": "light"}}
+
+
+def printed(text, name="stdout"):
+    return {"output_type": "stream", "name": name, "text": text}
+
+
+def write(root, name, *cells, **metadata):
+    """A notebook nbs/`name`.ipynb with those cells."""
+    path = root / "nbs" / f"{name}.ipynb"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"cells": list(cells), "metadata": metadata, "nbformat": 4, "nbformat_minor": 4}))
+    return path
+
+
+def outputs_of(path):
+    return [cell["outputs"] for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+
+
+@pytest.fixture
+def messy(tmp_path):
+    """A notebook with one of everything that should go, and some things that should stay."""
+    return write(
+        tmp_path, "00_messy", markdown("# Title"),
+        code("1", shown({"text/plain": ["<A at 0x7f3a>"], "application/json": "{}"}, "execute_result"), id="same"),
+        code("plot()", shown({"text/plain": "<Figure size 640x480 with 1 Axes>", "image/png": PNG + "\n", "image/jpeg": "x"}), id="same"),
+        code("fit()", printed("  3%|▎  | 1/3\r100%|███| 3/3\nepoch 1\n"), printed("warning", "stderr"), printed("done\n"), id="not valid!"),
+        code("bar()", shown({"text/html": "<progress value='3'></progress>"})),
+        code("widget()", shown({"text/plain": "Box()", notebooks.WIDGET: {"model_id": "1"}}), metadata={"tags": ["x"]}),
+        widgets={"state": {}}, language_info={"version": "3.11"})
+
+
+def test_clean_strips_what_differs_from_run_to_run(messy):
+    assert notebooks.clean([messy]) == []
+    notebook = json.loads(messy.read_text())
+    value, figure, log, bar, widget = outputs_of(messy)
+    assert value == [{"data": {"text/plain": ["<A>"]}, "execution_count": None, "metadata": {}, "output_type": "execute_result"}]
+    assert figure == [{"data": {"image/png": PNG}, "metadata": {}, "output_type": "display_data"}]
+    assert log == [{"name": "stdout", "output_type": "stream", "text": ["epoch 1\n", "done\n"]}]
+    assert bar == widget == []
+    assert notebook["metadata"] == notebooks.METADATA
+    assert all(cell["metadata"] == {} and cell.get("execution_count") is None for cell in notebook["cells"])
+    ids = [cell["id"] for cell in notebook["cells"]]
+    assert len(set(ids)) == len(ids) and ids[1] == "same" and all(map(notebooks.VALID_ID.fullmatch, ids))
+
+
+def test_clean_is_idempotent_and_writes_one_form(messy):
+    notebooks.clean([messy])
+    once = messy.read_text()
+    notebooks.clean([messy])
+    assert messy.read_text() == once
+    assert once == json.dumps(json.loads(once), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def test_check_reports_and_changes_nothing(messy):
+    before = messy.read_text()
+    assert "00_messy.ipynb: not clean" in notebooks.clean([messy], check=True)[0]
+    assert messy.read_text() == before
+    notebooks.clean([messy])
+    assert notebooks.clean([messy], check=True) == []
+
+
+def test_clean_refuses_machine_paths(tmp_path):
+    where, home = printed(f"saved {tmp_path}/model\n"), printed(f"{Path.home()}\n")
+    path = write(tmp_path, "00_path", code("where", where, id="here"), code("home", home))
+    found = " ".join(notebooks.clean([path], root=tmp_path))
+    assert f"cell here holds a path of this machine, {tmp_path};" in found and str(Path.home()) in found
+    # A folder that only starts alike, and an address, are no paths of this machine.
+    path = write(tmp_path, "00_path", code("x", printed(f"https://example.org{Path.home()}/a {Path.home()}s\n")))
+    assert notebooks.clean([path], root=tmp_path) == []
+
+
+def test_clean_refuses_big_notebooks(tmp_path):
+    path = write(tmp_path, "00_big", code("x", shown({"image/png": "A" * notebooks.MAX_BYTES})))
+    assert "expected at most 500 kB, got 500." in notebooks.clean([path])[0]
+
+
+def test_run_keeps_outputs_and_skips_what_is_not_to_run(tmp_path):
+    path = write(
+        tmp_path, "00_run", code("import os; print(os.path.basename(os.getcwd()))"), code("6 * 7"),
+        code("#| eval: false\nraise ValueError", printed("kept\n")), code("import nbdev; nbdev.nbdev_export()"),
+        code("import matplotlib.pyplot as plt\nplt.plot([1, 2]);"))
+    assert notebooks.run([path], root=tmp_path) == []
+    where, value, kept, export, figure = outputs_of(path)
+    assert where[0]["text"] == ["nbs\n"] and value[0]["data"] == {"text/plain": ["42"]}
+    assert kept[0]["text"] == ["kept\n"] and export == []
+    assert [list(output["data"]) for output in figure] == [["image/png"]]
+    assert notebooks.clean([path], check=True, root=tmp_path) == []
+
+
+def test_run_shows_the_traceback_and_leaves_the_notebook(tmp_path, capfd):
+    path = write(tmp_path, "00_bad", code("print('before')"), code("one = 0\n1 / one", id="culprit"))
+    before = path.read_text()
+    assert "00_bad.ipynb: failed" in notebooks.run([path], root=tmp_path)[0]
+    out = capfd.readouterr().out
+    assert "culprit" in out and "ZeroDivisionError" in out and path.read_text() == before
+
+
+@pytest.fixture
+def house(tmp_path):
+    """Four rooms in good order, and a way to add an exported cell to the third."""
+    write(tmp_path, "00_core", code("#| default_exp core"), code("#| export\nimport torch"))
+    write(tmp_path, "10_layers", code("#| default_exp layers"), code("#| export\nfrom srfast.core import Error"))
+    write(tmp_path, "16_generators.unet", code("#| default_exp generators.unet"), code("#| export\nimport fastai"))
+
+    def add(source, module="zoo"):
+        write(tmp_path, "19_zoo", code(f"#| default_exp {module}"), code(f"#| export\n{source}", id="cell"), code("from x import *"))
+        return floors.check(tmp_path)
+    return add
+
+
+@pytest.mark.parametrize("source", [
+    "from srfast.core import Error\nimport numpy as np", "from .layers import Block", "from srfast import core, __version__",
+    "def spec():\n    from srfast.generators import unet\n    try: import fastai\n    except ImportError: return unet", "x = 1"])
+def test_floors_accept(house, source):
+    assert house(source) == []
+
+
+@pytest.mark.parametrize("source, words", [
+    ("from srfast.core import *", "star import"),
+    ("import torch\nx = 1", "imports and code in one cell"),
+    ("try: import torch\nexcept ImportError: torch = None", "guarded import"),
+    ("from srfast.nowhere import x", "which no numbered notebook makes"),
+    ("from srfast import upscale", "which no numbered notebook makes"),
+    ("def f():\n    from .zoo import g\n    return g", "only lower numbers"),
+    ("import pandas as pd", "loads pandas at import (zoo -> pandas)"),
+    ("from .generators.unet import Unet", "loads fastai at import (zoo -> generators.unet -> fastai)"),
+    ("def (", "expected Python")])
+def test_floors_refuse(house, source, words):
+    found = house(source)
+    assert len(found) == 1 and words in found[0] and "19_zoo.ipynb" in found[0]
+
+
+def test_floors_refuse_an_upward_import(house, tmp_path):
+    house("x = 1")
+    upward = "#| export\ndef f():\n    from srfast.zoo import x\n    return x"
+    write(tmp_path, "10_layers", code("#| default_exp layers"), code(upward, id="up"))
+    assert floors.check(tmp_path) == [
+        "10_layers.ipynb (floor 1), cell up: imports srfast.zoo.x from 19_zoo.ipynb (floor 1); only lower numbers are allowed."]
+
+
+def test_floors_resolve_relative_imports_in_subpackages(house, tmp_path):
+    write(tmp_path, "16_generators.unet", code("#| default_exp generators.unet"), code("#| export\nfrom ..core import Error"))
+    assert house("x = 1") == []
+    write(tmp_path, "16_generators.unet", code("#| default_exp generators.unet"), code("#| export\nfrom ..zoo import x"))
+    assert "imports srfast.zoo.x from 19_zoo.ipynb" in house("x = 1")[0]
+
+
+def test_readme(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "x.png").write_bytes(b"")
+    write(
+        tmp_path, "index", markdown("# srfast\n![before](../data/x.png) [site](https://example.org) [page](index.ipynb#top)"),
+        code("#| hide\nimport srfast"), code("#| eval: false\nupscale(img)", shown({"text/plain": "a\nb"}, "execute_result")),
+        code("#| echo: false\ntable()", shown({"text/markdown": "|a|\n|-|", "text/plain": "no"})))
+    assert readme.make(tmp_path).split("\n\n")[1:] == [
+        "# srfast\n![before](data/x.png) [site](https://example.org) [page](nbs/index.ipynb#top)",
+        "```python\nupscale(img)\n```", "    a\n    b", "|a|\n|-|\n"]
+
+
+def test_readme_refuses_pictures_and_dead_links(tmp_path):
+    write(tmp_path, "index", code("plot()", shown({"image/png": PNG}), id="pic"))
+    with pytest.raises(readme.ReadmeError, match="cell pic shows a picture"): readme.make(tmp_path)
+    write(tmp_path, "index", markdown("![gone](../gone.png)"))
+    with pytest.raises(readme.ReadmeError, match="there is no gone.png"): readme.make(tmp_path)
+
+
+def test_readme_check_catches_drift(tmp_path, monkeypatch, capsys):
+    write(tmp_path, "index", markdown("# srfast"))
+    call = ["readme.py", "--root", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", call)
+    assert readme.main() == 0
+    monkeypatch.setattr("sys.argv", [*call, "--check"])
+    assert readme.main() == 0
+    (tmp_path / "README.md").write_text("edited by hand\n")
+    assert readme.main() == 1 and "make export" in capsys.readouterr().out
+    assert (tmp_path / "README.md").read_text() == "edited by hand\n"
