@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['ImageError', 'WeightsError', 'UnknownNameError', 'find_name', 'check_imgs', 'check_pair', 'crop_frame', 'to_tensor',
-           'to_uint8', 'rgb_to_ycbcr', 'ycbcr_to_rgb', 'rgb_to_y', 'set_seed', 'whole_file']
+           'to_uint8', 'rgb_to_ycbcr', 'ycbcr_to_rgb', 'rgb_to_y', 'set_seed', 'is_watched', 'whole_file']
 
-# %% ../nbs/00_core.ipynb #4f9ea80e
+# %% ../nbs/00_core.ipynb #a740daf2
 import difflib
 import os
 import random
 import secrets
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -137,6 +138,11 @@ def set_seed(
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
+
+# %% ../nbs/00_core.ipynb #775926e6
+def is_watched() -> bool:
+    "Whether standard error is a terminal, or this is a notebook."
+    return sys.stderr.isatty() or "ipykernel" in sys.modules
 
 # %% ../nbs/00_core.ipynb #8c44e337
 @contextmanager

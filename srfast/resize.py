@@ -104,15 +104,41 @@ def _resize_side(imgs: Tensor, dim: int, n_out: int, scale: float, method: str, 
         return torch.movedim(torch.movedim(imgs, dim, -1) @ _dirichlet(n_in, n_out).T.to(imgs), -1, dim)
     return _apply(imgs, dim, *_contributions(n_in, n_out, scale, method, antialias))
 
-# %% ../nbs/02_resize.ipynb #d23f0a39
+# %% ../nbs/02_resize.ipynb #f4c1480f
+def _resize_axis(array: np.ndarray, axis: int, n_out: int, scale: float, method: str, antialias: bool) -> np.ndarray:
+    "One side of a numpy picture, in float64; integers are rounded half up and clipped, as MATLAB does."
+    shape = list(array.shape)
+    shape[axis] = n_out
+    out = np.empty(shape, array.dtype)
+    for start in range(0, array.shape[1 - axis], 256):
+        band = (slice(None),) * (1 - axis) + (slice(start, start + 256),)
+        lines = torch.from_numpy(array[band].astype(np.float64))
+        lines = _resize_side(lines, axis, n_out, scale, method, antialias)
+        if array.dtype.kind == "u":
+            lines = (lines + 0.5).floor_().clamp_(0, np.iinfo(array.dtype).max)
+        out[band] = lines.numpy()
+    return out
+
+# %% ../nbs/02_resize.ipynb #07c41962
+def _resize_array(array: np.ndarray, scale, size, method: str, antialias: bool) -> np.ndarray:
+    "A numpy picture (H, W) or (H, W, C), unsigned integers or floating."
+    if array.ndim not in (2, 3):
+        raise ValueError(f"expected (H,W) or (H,W,C), got {array.shape}")
+    if array.dtype.kind not in "uf":
+        raise TypeError(f"expected uint8, uint16 or floating, got {array.dtype}")
+    for axis, n_out, s in _sides(*array.shape[:2], scale, size):
+        array = _resize_axis(array, axis, n_out, s, method, antialias)
+    return array
+
+# %% ../nbs/02_resize.ipynb #81e27865
 def imresize(
-    imgs: Tensor | np.ndarray,  # tensor (..., H, W), floating; or numpy (H, W) or (H, W, C), uint8 or floating
+    imgs: Tensor | np.ndarray,  # tensor (..., H, W), floating; or numpy (H, W) or (H, W, C), uint8, uint16 or floating
     scale: float | None = None,  # new side = ceil(side x scale)
     *,
     size: tuple[int, int] | None = None,  # or the new (height, width) in pixels
     method: str = "bicubic",  # one of `METHODS`
     antialias: bool = True,  # widen the kernel when shrinking
-) -> Tensor | np.ndarray:  # the same kind, resized; values may leave [0, 1] at edges, uint8 is clipped
+) -> Tensor | np.ndarray:  # the same kind, resized; values may leave [0, 1] at edges, integers are clipped
     """`imgs` resized as MATLAB's `imresize` does.
 
     Source: MATLAB `imresize`; agrees with MATLAB's own output to 1e-12."""
@@ -124,19 +150,3 @@ def imresize(
     for side, n_out, s in _sides(*imgs.shape[-2:], scale, size):
         imgs = _resize_side(imgs, imgs.ndim - 2 + side, n_out, s, method, antialias)
     return imgs
-
-# %% ../nbs/02_resize.ipynb #d8c651f0
-def _resize_array(array: np.ndarray, scale, size, method: str, antialias: bool) -> np.ndarray:
-    "A numpy picture, one channel at a time in float64; uint8 is rounded half up and clipped after each side."
-    if array.ndim not in (2, 3):
-        raise ValueError(f"expected (H,W) or (H,W,C), got {array.shape}")
-    if array.dtype != np.uint8 and array.dtype.kind != "f":
-        raise TypeError(f"expected uint8 or floating, got {array.dtype}")
-    if array.ndim == 3:
-        planes = [_resize_array(array[..., c], scale, size, method, antialias) for c in range(array.shape[2])]
-        return np.stack(planes, -1)
-    plane = torch.from_numpy(np.ascontiguousarray(array)).double()
-    for side, n_out, s in _sides(*plane.shape, scale, size):
-        plane = _resize_side(plane, side, n_out, s, method, antialias)
-        plane = (plane + 0.5).floor().clamp(0, 255) if array.dtype == np.uint8 else plane
-    return plane.numpy().astype(array.dtype)

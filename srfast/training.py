@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from . import __version__
-from .core import set_seed, to_uint8, whole_file
+from .core import is_watched, set_seed, to_uint8, whole_file
 from .data import Pair, find_pictures, load_pairs, patch_dataloaders, split_pictures
 from .losses import get_loss
 from .metrics import psnr
@@ -309,7 +309,7 @@ class Progress(Callback):
         self.show = show
 
     def before_fit(self):
-        plain = not (sys.stderr.isatty() or "ipykernel" in sys.modules)
+        plain = not is_watched()
         total = self.stage.epochs * self.stage.steps
         self.start, self.first = time.monotonic(), self.done
         self.bar = tqdm(total=total, initial=self.done, desc=self.stage.name, disable=plain or self.show is False)
@@ -395,7 +395,7 @@ def _run_stage(run: Run, recipe: Recipe, index: int, net: nn.Module, pairs, kept
         average.state = {k: v.to(next(net.parameters()).device) for k, v in kept["ema"].items()}
         learn.opt.load_state_dict(kept["opt"])
         torch.set_rng_state(kept["rng"])
-    with _polite_stop(keeper):
+    with _polite_stop(keeper), learn.no_logging():
         learn.fit(stage.epochs - step // stage.steps)
     net.load_state_dict(average.state)
     kept["rows"] = keeper.rows
@@ -432,10 +432,11 @@ def train(
     progress: bool | None = None,  # False for silence
     cbs: list[Callback] = (),  # further fastai callbacks
 ) -> Run:  # the folder; its weights are at once usable: `upscale(img, model=out)`
-    "Trains `recipe` on the pictures in `data`, from the beginning or from where `out` stands. KeyboardInterrupt when stopped, after saving."
+    "Trains `recipe` on the pictures in `data`, or goes on where `out` stands; stopped, it saves and raises KeyboardInterrupt."
     files = find_pictures(data)
     run = Run(out)
-    _begin(run, dict(recipe=asdict(recipe), data=_fingerprint(files), init=str(init) if init else None))
+    asked = dict(recipe=asdict(recipe), data=_fingerprint(files), init=str(init) if init else None)
+    _begin(run, asked)
     kept = _load_checkpoint(run) or dict(stage=0, step=0, loss_sum=0.0, rows=[])
     last = len(recipe.stages) - 1
     if kept["stage"] == last and kept["step"] == recipe.stages[last].epochs * recipe.stages[last].steps:
@@ -447,7 +448,7 @@ def train(
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     net = net.to(device, memory_format=torch.channels_last)
     pairs = [load_pairs(part, recipe.scale) for part in split_pictures(files, recipe.n_valid, recipe.seed)]
-    story = dict(recipe=recipe.name, data=Path(data).name, pictures=len(files), seed=recipe.seed, device=device, init=str(init) if init else None)
+    story = dict(recipe=recipe.name, data=Path(data).name, pictures=len(files), seed=recipe.seed, device=device, init=asked["init"])
     for index in range(kept["stage"], last + 1):
         if not _run_stage(run, recipe, index, net, pairs, kept, story, checkpoint_minutes, progress, cbs):
             raise KeyboardInterrupt(f"stopped; the same call goes on from {run.path}")
