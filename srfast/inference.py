@@ -184,80 +184,6 @@ def _load(path: Path, changed: float, device: str) -> nn.Module:
     "The network of a weights file on `device`; `changed` makes a rewritten file a new one."
     return load_generator(path).to(device, memory_format=torch.channels_last)
 
-# %% ../nbs/41_inference.ipynb #d8c7b158
-class Upscaler:
-    "A model and its settings, to be called with pictures; threads may share it."
-
-    def __init__(
-        self,
-        model: str | Path = "photo",  # bundled name, .safetensors file, or folder of a training run
-        *,
-        tile: int | str | None = "auto",  # side in LR pixels; None: the whole picture at once
-        device: str = "auto",  # 'cpu', 'cuda', ...; 'auto' takes a GPU when there is one
-        precision: str = "auto",  # 'float32' or 'bf16' (faster on new processors, one level off here and there)
-    ):
-        if precision not in ("auto", "float32", "bf16"):
-            raise ValueError(f"expected a precision of 'auto', 'float32' or 'bf16', got {precision!r}")
-        if tile not in ("auto", None) and not (isinstance(tile, int) and tile >= 16):
-            raise ValueError(f"expected a tile of 'auto', None or at least 16 pixels, got {tile!r}")
-        self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        self.tile = (512 if self.device.startswith("cuda") else 256) if tile == "auto" else tile
-        self.model, self.bf16 = model, precision == "bf16"
-        bundled = list_weights().get(str(model))
-        paths = [find_weights(model, scale) for scale in bundled] if bundled else [find_weights(model)]
-        self.paths = {read_info(path).scale: path for path in paths}
-
-    def _net(self, path: Path) -> nn.Module:
-        return _load(path, path.stat().st_mtime, self.device)
-
-    def __repr__(self) -> str:
-        return f"Upscaler({str(self.model)!r}, scales={sorted(self.paths)}, tile={self.tile}, device={self.device!r})"
-
-    def __call__(
-        self,
-        img,  # path, bytes, binary file, PIL image, array (H,W[,1..4]), tensor (C,H,W) or (N,C,H,W), or a list of these
-        scale: float = 4,  # enlargement, 1 to 16, fractions too
-        *,
-        size: tuple[int, int] | None = None,  # or exactly (width, height) in pixels
-        width: int | None = None,  # or this width, height in proportion
-        height: int | None = None,  # or this height, width in proportion
-        progress: bool | Callable[[float], None] | None = None,  # None: a bar after 2 s where someone watches; or f(fraction)
-    ):  # of the kind of `img`; paths, bytes and files give a PIL image
-        "The picture enlarged; grey stays grey, transparency, 16 bits, orientation, profile, EXIF and DPI stay."
-        wish = dict(scale=scale, size=size, width=width, height=height)
-        if isinstance(img, (list, tuple)):
-            return [self(one, **wish, progress=progress) for one in img]
-        if isinstance(img, Tensor) and img.ndim == 4:
-            return torch.stack([self(one, **wish, progress=progress) for one in img])
-        planes, back = _take_apart(img)
-        h, w, _ = planes.color.shape
-        shape = target_shape(h, w, **wish)
-        if shape[0] * shape[1] > MAX_OUTPUT_PIXELS:
-            raise ImageError(f"expected a result of at most {MAX_OUTPUT_PIXELS:,} pixels, got {shape[1]} x {shape[0]}")
-        return back(self._planes(planes, shape, progress))
-
-    def _planes(self, planes: Planes, shape: tuple[int, int], progress) -> Planes:
-        "Colour and transparency enlarged to `shape`."
-        color, alpha = planes.color, planes.alpha
-        plan = plan_scales(max(shape[0] / color.shape[0], shape[1] / color.shape[1]), sorted(self.paths))
-        if alpha is not None:
-            color = bleed(color, alpha)
-        same = alpha is None or (alpha == alpha.flat[0]).all()
-        report = _Report(_count_tiles(color.shape, plan, self.tile) * (1 if same else 2), progress)
-        with report:
-            color = self._plane(color, plan, shape, report)
-            if alpha is not None:
-                alpha = np.full((*shape, 1), alpha.flat[0]) if same else self._plane(alpha, plan, shape, report)
-        return Planes(color, alpha, planes.info)
-
-    def _plane(self, color: np.ndarray, plan: list[int], shape: tuple[int, int], report) -> np.ndarray:
-        for scale in plan:
-            color = enlarge(self._net(self.paths[scale]), color, self.tile, bf16=self.bf16, on_tile=report.step)
-        if color.shape[:2] == shape:
-            return color
-        small = imresize(color, size=shape)
-        return small.clip(0, 1) if small.dtype.kind == "f" else small
-
 # %% ../nbs/41_inference.ipynb #a35d9e8c
 def _count_tiles(shape, plan: list[int], tile: int | None) -> int:
     "How many tiles a plan takes."
@@ -288,6 +214,86 @@ class _Report:
 
     def __exit__(self, *error) -> None:
         self.bar.close()
+
+# %% ../nbs/41_inference.ipynb #419779d5
+def _enlarge_planes(upscaler, planes: Planes, shape: tuple[int, int], progress) -> Planes:
+    "Colour and transparency enlarged to `shape`; transparency that is the same everywhere is not computed."
+    color, alpha = planes.color, planes.alpha
+    plan = plan_scales(max(shape[0] / color.shape[0], shape[1] / color.shape[1]), sorted(upscaler.paths))
+    if alpha is not None:
+        color = bleed(color, alpha)
+    same = alpha is None or (alpha == alpha.flat[0]).all()
+    with _Report(_count_tiles(color.shape, plan, upscaler.tile) * (1 if same else 2), progress) as report:
+        color = _enlarge_plane(upscaler, color, plan, shape, report)
+        if alpha is not None:
+            alpha = np.full((*shape, 1), alpha.flat[0]) if same else _enlarge_plane(upscaler, alpha, plan, shape, report)
+    return Planes(color, alpha, planes.info)
+
+# %% ../nbs/41_inference.ipynb #b6f1403f
+def _enlarge_plane(upscaler, color: np.ndarray, plan: list[int], shape: tuple[int, int], report) -> np.ndarray:
+    for scale in plan:
+        color = enlarge(upscaler.network(scale), color, upscaler.tile, bf16=upscaler.bf16, on_tile=report.step)
+    if color.shape[:2] == shape:
+        return color
+    color = imresize(color, size=shape)
+    return color.clip(0, 1) if color.dtype.kind == "f" else color
+
+# %% ../nbs/41_inference.ipynb #d8c7b158
+class Upscaler:
+    "A model and its settings, to be called with pictures; threads may share it."
+
+    def __init__(
+        self,
+        model: str | Path = "photo",  # bundled name, .safetensors file, or folder of a training run
+        *,
+        tile: int | str | None = "auto",  # side in LR pixels; None: the whole picture at once
+        device: str = "auto",  # 'cpu', 'cuda', ...; 'auto' takes a GPU when there is one
+        precision: str = "auto",  # 'float32' or 'bf16' (faster on new processors, one level off here and there)
+    ):
+        if precision not in ("auto", "float32", "bf16"):
+            raise ValueError(f"expected a precision of 'auto', 'float32' or 'bf16', got {precision!r}")
+        if tile not in ("auto", None) and not (isinstance(tile, int) and tile >= 16):
+            raise ValueError(f"expected a tile of 'auto', None or at least 16 pixels, got {tile!r}")
+        self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        self.tile = (512 if self.device.startswith("cuda") else 256) if tile == "auto" else tile
+        self.model, self.bf16 = model, precision == "bf16"
+        bundled = list_weights().get(str(model))
+        paths = [find_weights(model, scale) for scale in bundled] if bundled else [find_weights(model)]
+        self.paths = {read_info(path).scale: path for path in paths}
+
+    def network(
+        self,
+        scale: int,  # one of the model's own
+    ) -> nn.Module:  # on the device, shared
+        "The network for `scale`, loaded when first asked for."
+        path = self.paths[scale]
+        return _load(path, path.stat().st_mtime, self.device)
+
+    def __repr__(self) -> str:
+        return f"Upscaler({str(self.model)!r}, scales={sorted(self.paths)}, tile={self.tile}, device={self.device!r})"
+
+    def __call__(
+        self,
+        img,  # path, bytes, binary file, PIL image, array (H,W[,1..4]), tensor (C,H,W) or (N,C,H,W), or a list of these
+        scale: float = 4,  # enlargement, 1 to 16, fractions too
+        *,
+        size: tuple[int, int] | None = None,  # or exactly (width, height) in pixels
+        width: int | None = None,  # or this width, height in proportion
+        height: int | None = None,  # or this height, width in proportion
+        progress: bool | Callable[[float], None] | None = None,  # None: a bar after 2 s where someone watches; or f(fraction)
+    ):  # of the kind of `img`; paths, bytes and files give a PIL image
+        "The picture enlarged; grey stays grey, transparency, 16 bits, orientation, profile, EXIF and DPI stay."
+        wish = dict(scale=scale, size=size, width=width, height=height)
+        if isinstance(img, (list, tuple)):
+            return [self(one, **wish, progress=progress) for one in img]
+        if isinstance(img, Tensor) and img.ndim == 4:
+            return torch.stack([self(one, **wish, progress=progress) for one in img])
+        planes, back = _take_apart(img)
+        h, w, _ = planes.color.shape
+        shape = target_shape(h, w, **wish)
+        if shape[0] * shape[1] > MAX_OUTPUT_PIXELS:
+            raise ImageError(f"expected a result of at most {MAX_OUTPUT_PIXELS:,} pixels, got {shape[1]} x {shape[0]}")
+        return back(_enlarge_planes(self, planes, shape, progress))
 
 # %% ../nbs/41_inference.ipynb #92cbeea0
 def upscale(

@@ -118,7 +118,9 @@ def wants_bf16(
         raise ValueError(f"expected a precision of 'auto', 'bf16' or 'float32', got {precision!r}")
     if precision != "auto":
         return precision == "bf16"
-    return torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_avx512_bf16_supported()
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return device.type == "cpu" and getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()
 
 # %% ../nbs/30_training.ipynb #72e22231
 class Average(Callback):
@@ -210,6 +212,20 @@ def _write_history(run: Run, rows: list[dict]) -> None:
         writer.writeheader()
         writer.writerows(rows)
 
+# %% ../nbs/30_training.ipynb #60d4b5bf
+def _history_row(keeper) -> dict:
+    "What `history.csv` says of the epoch that ends."
+    valid_loss, psnr_y = keeper.recorder.values[-1][-2:]
+    row = dict(stage=keeper.stage.name, epoch=keeper.done // keeper.stage.steps, step=keeper.done, lr=f"{keeper.opt.hypers[-1]['lr']:.3g}")
+    train_loss = keeper.loss_sum / keeper.stage.steps
+    return row | dict(train_loss=f"{train_loss:.6f}", valid_loss=f"{valid_loss:.6f}", psnr_y=f"{psnr_y:.4f}")
+
+# %% ../nbs/30_training.ipynb #986784b6
+def _write_weights(run: Run, recipe: Recipe, state: dict, story: dict) -> None:
+    net = create_generator(recipe.generator, recipe.scale, **dict(recipe.options))
+    net.load_state_dict(state)
+    save_weights(net, run.path / "model.safetensors", options=dict(recipe.options), story=story)
+
 # %% ../nbs/30_training.ipynb #35aec8a9
 class Keeper(Callback):
     "Writes history, samples, weights and checkpoints of a stage to the folder of the run."
@@ -238,31 +254,20 @@ class Keeper(Callback):
     def after_epoch(self):
         if self.done % self.stage.steps:
             return
-        epoch = self.done // self.stage.steps
-        valid_loss, psnr_y = self.recorder.values[-1][-2:]
-        row = dict(stage=self.stage.name, epoch=epoch, step=self.done, lr=f"{self.opt.hypers[-1]['lr']:.3g}")
-        row |= dict(train_loss=f"{self.loss_sum / self.stage.steps:.6f}", valid_loss=f"{valid_loss:.6f}", psnr_y=f"{psnr_y:.4f}")
+        row = _history_row(self)
         self.rows, self.loss_sum = [*self.rows, row], 0.0
         _write_history(self.run, self.rows)
-        _write_weights(self.run, self.recipe, self.average.state, self.story | {"steps": self._all_steps(), "psnr_y": row["psnr_y"]})
+        steps = sum(s.epochs * s.steps for s in self.recipe.stages[: self.index]) + self.done
+        _write_weights(self.run, self.recipe, self.average.state, self.story | {"steps": steps, "psnr_y": row["psnr_y"]})
         self.save()
         if self.stop:
             raise CancelFitException
-
-    def _all_steps(self) -> int:
-        return sum(s.epochs * s.steps for s in self.recipe.stages[: self.index]) + self.done
 
     def save(self):
         "A checkpoint of this moment."
         state = dict(model=self.model.state_dict(), ema=self.average.state, opt=self.opt.state_dict())
         _save_checkpoint(self.run, self.index, self.done, state | dict(loss_sum=self.loss_sum, rows=self.rows))
         self.saved = time.monotonic()
-
-# %% ../nbs/30_training.ipynb #986784b6
-def _write_weights(run: Run, recipe: Recipe, state: dict, story: dict) -> None:
-    net = create_generator(recipe.generator, recipe.scale, **dict(recipe.options))
-    net.load_state_dict(state)
-    save_weights(net, run.path / "model.safetensors", options=dict(recipe.options), story=story)
 
 # %% ../nbs/30_training.ipynb #69dddcf8
 class Samples(Callback):
@@ -399,7 +404,7 @@ def _run_stage(run: Run, recipe: Recipe, index: int, net: nn.Module, pairs, kept
         learn.fit(stage.epochs - step // stage.steps)
     net.load_state_dict(average.state)
     kept["rows"] = keeper.rows
-    return keeper.done == stage.epochs * stage.steps
+    return keeper.done == stage.epochs * stage.steps and not (keeper.stop and stage is not recipe.stages[-1])
 
 # %% ../nbs/30_training.ipynb #6dba91a6
 def _fingerprint(files: list[Path]) -> dict:
