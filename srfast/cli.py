@@ -44,14 +44,20 @@ def _result_path(source: Path, out: Path | None, many: bool, mark: str) -> Path:
         return source.with_name(name)
     return out / name if many or out.is_dir() else out
 
-# %% ../nbs/50_cli.ipynb #9967e3e3
-def _check_job(source: Path, target: Path, force: bool) -> None:
-    "An `ImageError` if `source` is no file or `target` may not be written."
+# %% ../nbs/50_cli.ipynb #abc1f0b9
+def _check_source(source: Path) -> None:
+    "An `ImageError` if `source` is no file."
     from srfast.core import ImageError
-    from srfast.image import check_suffix
 
     if not source.is_file():
         raise ImageError(f"{source}: " + ("expected a picture, got a folder" if source.is_dir() else "no such file"))
+
+# %% ../nbs/50_cli.ipynb #7fdfe2c3
+def _check_target(source: Path, target: Path, force: bool) -> None:
+    "An `ImageError` if `target` may not be written."
+    from srfast.core import ImageError
+    from srfast.image import check_suffix
+
     check_suffix(target)
     if target.exists() and target.samefile(source):
         raise ImageError(f"{target}: would overwrite the picture itself; choose another name with -o")
@@ -105,13 +111,15 @@ def upscale(
     if not any((wish["size"], width, height)):
         target_shape(1, 1, scale)
     upscaler = Upscaler(model, tile=_parse_tile(tile), device=device, precision=precision)
+    for source in pictures:
+        _check_source(source)
     many = len(pictures) > 1
     mark = size or (f"w{width}" if width else f"h{height}" if height else f"x{scale:g}")
     jobs = [(p, _result_path(p, out, many, mark)) for p in pictures]
     if many and out is not None:
         out.mkdir(parents=True, exist_ok=True)
     for source, target in jobs:
-        _check_job(source, target, force)
+        _check_target(source, target, force)
     for source, target in jobs:
         _upscale_file(upscaler, source, target, wish)
 

@@ -33,6 +33,8 @@ def _open(src, name: str) -> Image.Image:
             raise ImageError(f"{name}: no such file")
         if Path(src).is_dir():
             raise ImageError(f"{name}: expected a picture, got a folder")
+        if not Path(src).stat().st_size:
+            raise ImageError(f"{name}: expected a picture, got an empty file")
     src = io.BytesIO(src) if isinstance(src, (bytes, bytearray, memoryview)) else src
     try:
         return Image.open(src, formats=FORMATS)
