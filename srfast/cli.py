@@ -123,13 +123,27 @@ def upscale(
     for source, target in jobs:
         _upscale_file(upscaler, source, target, wish)
 
-# %% ../nbs/50_cli.ipynb #738d91f0
+# %% ../nbs/50_cli.ipynb #19a0bebd
+def _log_lines(name: str, every: float = 5.0) -> Callable[[float], None]:
+    "A function that tells the fraction done on standard error, first after 2 seconds, then each `every` seconds."
+    told = time.monotonic() + 2 - every
+
+    def tell(done: float) -> None:
+        nonlocal told
+        if time.monotonic() - told >= every and done < 1:
+            told = time.monotonic()
+            print(f"{name}  {done:.0%}", file=sys.stderr, flush=True)
+
+    return tell
+
+# %% ../nbs/50_cli.ipynb #abea56ee
 def _upscale_file(upscaler: Callable, source: Path, target: Path, wish: dict) -> None:
     "Enlarges one file and says where the result lies."
+    from srfast.core import is_watched
     from srfast.image import write_img
 
     start = time.perf_counter()
-    img = upscaler(source, **wish)
+    img = upscaler(source, **wish, progress=None if is_watched() else _log_lines(source.name))
     try:
         write_img(img, target)
     except ValueError as e:

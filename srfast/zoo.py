@@ -49,6 +49,15 @@ GENERATORS = {
     for spec in (
         GeneratorSpec("house", "house:house", (2, 3, 4), "post", "rgb", overlap=18, paper="srfast"),
         GeneratorSpec("house_small", "house:house_small", (2, 3, 4), "post", "rgb", overlap=8, paper="srfast"),
+        GeneratorSpec("srcnn", "srcnn:srcnn", (2, 3, 4), "pre", "y", overlap=5, paper="Dong et al. (2014)"),
+        GeneratorSpec("srcnn_955", "srcnn:srcnn_955", (2, 3, 4), "pre", "y", overlap=6, paper="Dong et al. (2016)"),
+        GeneratorSpec("srcnn_wide", "srcnn:srcnn_wide", (2, 3, 4), "pre", "y", overlap=5, paper="Dong et al. (2016)"),
+        GeneratorSpec("srcnn_large", "srcnn:srcnn_large", (2, 3, 4), "pre", "y", overlap=6, paper="Dong et al. (2016)"),
+        GeneratorSpec("srcnn_plus5", "srcnn:srcnn_plus5", (2, 3, 4), "pre", "y", overlap=7, paper="after Dong et al."),
+        GeneratorSpec("srcnn_plus10", "srcnn:srcnn_plus10", (2, 3, 4), "pre", "y", overlap=10, paper="after Dong et al."),
+        GeneratorSpec("srcnn_plus15", "srcnn:srcnn_plus15", (2, 3, 4), "pre", "y", overlap=12, paper="after Dong et al."),
+        GeneratorSpec("vdsr", "vdsr:vdsr", (2, 3, 4), "pre", "y", overlap=12, paper="Kim et al., VDSR (2016)"),
+        GeneratorSpec("drcn", "drcn:drcn", (2, 3, 4), "pre", "y", overlap=12, paper="Kim et al., DRCN (2016)"),
     )
 }
 

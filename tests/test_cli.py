@@ -1,0 +1,318 @@
+"""The command line: what it writes, what it says, what it leaves behind."""
+import io
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SCRIPT = shutil.which("srfast", path=str(Path(sys.executable).parent))
+SRFAST = [SCRIPT] if SCRIPT else [sys.executable, "-c", "from srfast.cli import main; main()"]
+ENV = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+def srfast(folder, *args, before=()):
+    return subprocess.run([*before, *SRFAST, *args], cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=ENV)
+
+
+def contents(folder):
+    """Every file with its bytes, every folder."""
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in Path(folder).rglob("*")}
+
+
+def picture(width=12, height=9, mode="RGB"):
+    y, x = np.mgrid[:height, :width]
+    waves = [127 + 100 * np.sin(x / 3 + k) * np.cos(y / 4 - k) for k in range(3)]
+    return Image.fromarray(np.stack(waves, -1).astype(np.uint8)).convert(mode)
+
+
+def noise(kind, **options):
+    """A picture that compresses badly, as a file."""
+    img = Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8))
+    file = io.BytesIO()
+    img.save(file, kind, **options)
+    return file.getvalue()
+
+
+def png_of_claimed_size(width, height):
+    """A small valid header that promises a huge picture."""
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+
+
+def half(data):
+    return data[: len(data) // 2]
+
+
+def prepare(folder):
+    """Good and bad pictures for every case below."""
+    picture().save(folder / "ok.png")
+    see_through = picture()
+    see_through.putalpha(100)
+    see_through.save(folder / "alpha.png")
+    see_through.save(folder / "alpha_inside.jpg", "PNG")
+    Image.new("1", (6000, 6000)).save(folder / "vast.png")
+    Image.new("RGB", (4100, 1), "teal").save(folder / "wide.webp")
+    (folder / "text.png").write_text("not a picture")
+    (folder / "empty.png").write_bytes(b"")
+    for suffix, kind in (("jpg", "JPEG"), ("png", "PNG"), ("gif", "GIF"), ("webp", "WEBP")):
+        (folder / f"half.{suffix}").write_bytes(half(noise(kind)))
+    (folder / "half.tif").write_bytes(half(noise("TIFF", compression="tiff_lzw")))
+    (folder / "bomb.png").write_bytes(png_of_claimed_size(60000, 60000))
+    (folder / "large_claim.png").write_bytes(png_of_claimed_size(11000, 11000))
+    (folder / "bad.safetensors").write_bytes(b"abc")
+    for name in ("folder", "other", "one", "many"):
+        (folder / name).mkdir()
+    picture().save(folder / "other/ok.png")
+    picture().save(folder / "one/a.png")
+    for i in range(14): picture(40, 40).save(folder / f"many/{i:02d}.png")
+    (folder / "old.png").write_bytes(b"precious")
+    (folder / "link.png").symlink_to("ok.png")
+    os.link(folder / "ok.png", folder / "hard.png")
+
+
+# name: (exit code, what the one line on stderr must contain, arguments)
+REFUSED = {
+    "missing file": (2, "nothere.png: no such file", "upscale nothere.png"),
+    "newline in a missing name": (2, "no such file", ["upscale", "not\nhere.png"]),
+    "name too long": (2, "aaa", ["upscale", "a" * 300 + ".png"]),
+    "folder": (2, "folder: expected a picture, got a folder", "upscale folder"),
+    "text renamed": (2, "text.png: expected a picture", "upscale text.png"),
+    "zero bytes": (2, "empty.png", "upscale empty.png"),
+    "half a JPEG": (2, "half.jpg", "upscale half.jpg"),
+    "half a PNG": (2, "half.png", "upscale half.png"),
+    "half a GIF": (2, "half.gif", "upscale half.gif"),
+    "half a WebP": (2, "half.webp", "upscale half.webp"),
+    "half a TIFF": (2, "half.tif", "upscale half.tif"),
+    "bomb": (2, "bomb.png", "upscale bomb.png"),
+    "large claim, little data": (2, "large_claim.png", "upscale large_claim.png"),
+    "huge result": (2, "400,000,000", "upscale vast.png"),
+    "scale 0": (2, "expected a scale from 1 to 16, got 0", "upscale ok.png --scale 0"),
+    "scale 1000": (2, "got 1000", "upscale ok.png --scale 1000"),
+    "scale nan": (2, "got nan", "upscale ok.png --scale nan"),
+    "scale negative": (2, "got -3", "upscale ok.png --scale -3"),
+    "scale no number": (2, "--scale", "upscale ok.png --scale large"),
+    "size no number": (2, "expected a size such as 1920x1080", "upscale ok.png --size ²x5"),
+    "two sizes": (2, "expected one of size, width and height", "upscale ok.png --size 20x20 --width 20"),
+    "tile no number": (2, "tile", "upscale ok.png --tile huge"),
+    "unknown model": (2, "unknown model 'phto': did you mean photo", "upscale ok.png --model phto"),
+    "damaged weights": (2, "bad.safetensors", "upscale ok.png --model bad.safetensors"),
+    "unknown device": (2, "nodevice", "upscale ok.png --device nodevice"),
+    "result exists": (2, "old.png: exists already; --force", "upscale ok.png -o old.png"),
+    "result is the picture": (2, "would overwrite the picture itself", "upscale ok.png -o ok.png --force"),
+    "result links to the picture": (2, "would overwrite", "upscale ok.png -o link.png --force"),
+    "picture links to the result": (2, "would overwrite", "upscale link.png -o ok.png --force"),
+    "result is a hard link of the picture": (2, "would overwrite", "upscale ok.png -o hard.png --force"),
+    "two pictures, one result": (2, "ok_x4.png", "upscale ok.png other/ok.png -o folder"),
+    "no folder for the result": (2, "nodir: no such folder", "upscale ok.png -o nodir/big.png"),
+    "several pictures, a file as folder": (2, "text.png", "upscale ok.png alpha.png -o text.png"),
+    "several pictures, one missing": (2, "nothere.png: no such file", "upscale ok.png nothere.png -o newfolder"),
+    "suffix that cannot be written": (2, "expected a name ending in .png", "upscale ok.png -o big.xyz"),
+    "transparency to JPEG": (2, "transparency", "upscale alpha.png -o big.jpg"),
+    "transparency inside a .jpg": (2, "transparency", "upscale alpha_inside.jpg"),
+    "too wide for WebP": (2, "16383", "upscale wide.webp"),
+    "unknown command": (2, "upscale", "upscal ok.png"),
+    "unknown option": (2, "--scle", "upscale ok.png --scle 2"),
+    "dash in front": (2, "-d", "upscale -dash.png"),
+    "training on nothing": (2, "nodir", "train nodir -o run"),
+    "training on one picture": (2, "picture", "train one -o run"),
+    "training with an unknown network": (2, "unknown generator 'hous': did you mean house", "train many -o run --generator hous"),
+    "training with an unknown loss": (2, "unknown loss 'l3'", "train many -o run --scale 2 --size 32 --loss l3"),
+    "training at a scale without network": (2, "expected a scale of 2, 3, 4, got 5", "train many -o run --scale 5"),
+    "training with a negative size": (2, "size", "train many -o run --scale 2 --size -4"),
+    "training on larger patches than pictures": (2, "no picture of at least 64 x 64", "train many -o run --scale 2 --size 64"),
+    "training from unknown weights": (2, "unknown model 'phto'", "train many -o run --scale 2 --size 32 --init phto"),
+    "training with a negative rate": (
+        2, "lr", "train many -o run --generator house_small --scale 2 --size 8 --bs 1 --epochs 1 --lr-max -1"),
+    "demo into a file": (2, "ok.png", "demo -o ok.png"),
+}
+
+
+def split(args):
+    return args.split() if isinstance(args, str) else args
+
+
+# One interpreter loads everything once; each case is a process of its own that runs the command and skips only torch's slow farewell.
+FORKS = """
+import gc, json, os, sys, traceback
+import srfast.inference, srfast.training
+from srfast.cli import main
+gc.freeze()
+for folder, args in json.load(sys.stdin):
+    if not (pid := os.fork()):
+        os.chdir(folder)
+        for number, name in ((1, "out"), (2, "err")): os.dup2(os.open(f"{folder}.{name}", os.O_CREAT | os.O_WRONLY), number)
+        sys.argv, code = ["srfast", *args], 1
+        try: main()
+        except SystemExit as end: code = end.code or 0
+        except BaseException: traceback.print_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory):
+    """Every case run once: name -> (exit code, stdout, stderr, contents before, contents after)."""
+    root = tmp_path_factory.mktemp("refused")
+    folders = {name: root / str(i) for i, name in enumerate(REFUSED)}
+    for folder in folders.values():
+        folder.mkdir()
+        prepare(folder)
+    before = {name: contents(folder) for name, folder in folders.items()}
+    jobs = json.dumps([(str(folder), split(REFUSED[name][2])) for name, folder in folders.items()])
+    done = subprocess.run([sys.executable, "-c", FORKS], input=jobs, capture_output=True, text=True, env=ENV, check=True)
+    told = {name: [folder.with_name(f"{folder.name}.{kind}").read_text() for kind in ("out", "err")] for name, folder in folders.items()}
+    yield {name: (int(code), *told[name], before[name], contents(folders[name])) for name, code in zip(folders, done.stdout.split())}
+    shutil.rmtree(root)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refusal_is_one_clear_line_and_its_exit_code(name, refused):
+    wanted, words, _ = REFUSED[name]
+    code, out, err, _, _ = refused[name]
+    assert len(err.splitlines()) == 1, err
+    assert err.startswith("srfast: ")
+    assert words in err
+    assert (code, out) == (wanted, "")
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refusal_leaves_nothing_behind(name, refused):
+    *_, before, after = refused[name]
+    assert sorted(after) == sorted(before)
+    assert after == before
+
+
+@pytest.fixture
+def folder(tmp_path):
+    picture().save(tmp_path / "ok.png")
+    return tmp_path
+
+
+def test_result_lies_beside_its_picture(folder):
+    done = srfast(folder, "upscale", "ok.png")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("ok_x4.png  48 x 36")
+    assert sorted(contents(folder)) == ["ok.png", "ok_x4.png"]
+    with Image.open(folder / "ok_x4.png") as img: assert (img.mode, img.size) == ("RGB", (48, 36))
+
+
+@pytest.mark.parametrize("args, name, size", [
+    ("--scale 4.5", "ok_x4.5.png", (54, 40)),
+    ("--scale 2 --tile 16 -o big.JPG", "big.JPG", (24, 18)),
+    ("--size 30x20 -o folder", "folder/ok_30x20.png", (30, 20)),
+], ids=["fraction", "other format, tiles", "exact size, into a folder"])
+def test_wishes_are_met(folder, args, name, size):
+    (folder / "folder").mkdir()
+    done = srfast(folder, "upscale", "ok.png", *args.split())
+    assert (done.returncode, done.stderr) == (0, "")
+    with Image.open(folder / name) as img: assert img.size == size
+    assert sum(p.is_file() for p in folder.rglob("*")) == 2
+
+
+def test_any_name_will_do(folder):
+    names = ["ünï cödé ☃.png", "with  space.png", "-dash.png", "new\nline.png", "no_suffix", ".hidden.png", "UPPER.PNG"]
+    for name in names: shutil.copy(folder / "ok.png", folder / name)
+    done = srfast(folder, "upscale", "--scale", "2", "--", *names)
+    assert (done.returncode, done.stderr) == (0, "")
+    made = set(contents(folder)) - {*names, "ok.png"}
+    assert made == {"ünï cödé ☃_x2.png", "with  space_x2.png", "-dash_x2.png", "new\nline_x2.png", "no_suffix_x2.png", ".hidden_x2.png",
+                    "UPPER_x2.PNG"}
+
+
+def test_force_replaces_the_old_result(folder):
+    (folder / "old.png").write_bytes(b"old")
+    done = srfast(folder, "upscale", "ok.png", "--scale", "2", "-o", "old.png", "--force")
+    assert (done.returncode, done.stderr) == (0, "")
+    with Image.open(folder / "old.png") as img: assert img.size == (24, 18)
+    assert sorted(contents(folder)) == ["ok.png", "old.png"]
+
+
+def test_a_bad_picture_among_good_ones_is_named_and_costs_only_itself(folder):
+    (folder / "bad.png").write_text("no picture")
+    shutil.copy(folder / "ok.png", folder / "last.png")
+    done = srfast(folder, "upscale", "ok.png", "bad.png", "last.png", "--scale", "2")
+    assert done.returncode != 0
+    assert len(done.stderr.splitlines()) == 1 and "bad.png" in done.stderr
+    assert sorted(contents(folder)) == ["bad.png", "last.png", "last_x2.png", "ok.png", "ok_x2.png"]
+
+
+def test_a_full_disk_is_a_failure_at_work(folder):
+    limit = ["bash", "-c", 'ulimit -f 8; exec "$0" "$@"']
+    done = srfast(folder, "upscale", "ok.png", "--scale", "16", before=limit)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+    assert "ok_x16.png: could not be written" in done.stderr
+    assert sorted(contents(folder)) == ["ok.png"]
+
+
+def as_nobody():
+    """What to put before a command so that it runs without root's rights."""
+    if os.geteuid() != 0: return []
+    if not shutil.which("setpriv"): pytest.skip("running as root, and there is no setpriv to become someone else")
+    before = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    seen = subprocess.run([*before, sys.executable, "-c", "import srfast.cli"], capture_output=True, cwd="/")
+    if seen.returncode: pytest.skip("running as root, and others cannot read this installation")
+    return before
+
+
+@pytest.fixture
+def public_folder():
+    """A folder with a picture that every user can reach, which those of pytest are not."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        picture().save(folder / "ok.png")
+        (folder / "writable").mkdir()
+        (folder / "writable").chmod(0o777)
+        yield folder
+        folder.chmod(0o755)
+
+
+def test_read_only_folder(public_folder):
+    before = as_nobody()
+    public_folder.chmod(0o555)
+    done = srfast(public_folder, "upscale", "ok.png", before=before)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert "read-only" in done.stderr
+    assert sorted(contents(public_folder)) == ["ok.png", "writable"]
+
+
+def test_weights_and_results_can_be_read_by_every_user(public_folder):
+    done = srfast(public_folder, "upscale", "ok.png", "-o", "writable", "--scale", "2", before=as_nobody())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (public_folder / "writable/ok_x2.png").is_file()
+
+
+def test_unreadable_picture(public_folder):
+    before = as_nobody()
+    (public_folder / "ok.png").chmod(0)
+    done = srfast(public_folder, "upscale", "ok.png", "-o", "writable", before=before)
+    (public_folder / "ok.png").chmod(0o644)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert "ok.png" in done.stderr and "damaged" not in done.stderr
+
+
+def test_models_are_listed_with_their_scales(folder):
+    done = srfast(folder, "models")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert any(line.startswith("photo  x2, ") and "x4" in line for line in done.stdout.splitlines())
+
+
+def test_help_and_version(folder):
+    from srfast import __version__
+
+    assert srfast(folder, "--version").stdout == f"srfast {__version__}\n"
+    assert "--scale" in srfast(folder, "upscale", "--help").stdout
