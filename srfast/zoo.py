@@ -58,6 +58,9 @@ GENERATORS = {
         GeneratorSpec("srcnn_plus15", "srcnn:srcnn_plus15", (2, 3, 4), "pre", "y", overlap=12, paper="after Dong et al."),
         GeneratorSpec("vdsr", "vdsr:vdsr", (2, 3, 4), "pre", "y", overlap=12, paper="Kim et al., VDSR (2016)"),
         GeneratorSpec("drcn", "drcn:drcn", (2, 3, 4), "pre", "y", overlap=12, paper="Kim et al., DRCN (2016)"),
+        GeneratorSpec("srresnet", "srresnet:srresnet", (2, 4, 8), "post", "rgb", overlap=40, paper="Ledig et al., SRGAN (2017)"),
+        GeneratorSpec("dcgan", "dcgan:dcgan", (2, 4, 8), "post", "rgb", overlap=8, paper="Garcia, srez (2016)"),
+        GeneratorSpec("dcgan_residual", "dcgan:dcgan_residual", (1, 2, 4, 8), "post", "rgb", overlap=15, paper="Yan and Wang (2017)"),
     )
 }
 
