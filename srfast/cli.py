@@ -5,18 +5,21 @@
 # %% auto #0
 __all__ = ['app', 'upscale', 'models', 'train', 'demo', 'run', 'main']
 
-# %% ../nbs/50_cli.ipynb #7867977f
+# %% ../nbs/50_cli.ipynb #52d6323e
+import errno
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-# %% ../nbs/50_cli.ipynb #993123b0
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+# %% ../nbs/50_cli.ipynb #473405c1
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 # %% ../nbs/50_cli.ipynb #e9a0aa46
 def _show_version(wanted: bool) -> None:
@@ -33,42 +36,63 @@ def _options(
 ) -> None:
     "Super-resolution: enlarge pictures, and train the networks that do it."
 
-# %% ../nbs/50_cli.ipynb #bad65780
-def _result_path(source: Path, out: Path | None, many: bool, mark: str) -> Path:
-    "Where the result of `source` goes: `out`, in the folder `out`, or beside `source`."
-    from srfast.image import WRITABLE
+# %% ../nbs/50_cli.ipynb #3b73f000
+@dataclass(frozen=True)
+class _Job:
+    "A picture to enlarge and where the result goes."
 
+    source: Path
+    target: Path
+
+# %% ../nbs/50_cli.ipynb #6fbfdfc0
+def _make_job(source: Path, out: Path | None, many: bool, mark: str, wish: dict) -> _Job:
+    "The job for `source`: its target is `out`, in the folder `out`, or beside it; an `ImageError` if it cannot be done."
+    from srfast.core import ImageError
+    from srfast.image import WRITABLE, check_fits, open_img
+    from srfast.inference import target_shape
+
+    with open_img(source) as img:
+        h, w = target_shape(img.height, img.width, **wish)
+        transparent = img.has_transparency_data
     suffix = source.suffix if source.suffix.lower() in WRITABLE else ".png"
-    name = f"{source.stem}_{mark}{suffix}"
-    if out is None:
-        return source.with_name(name)
-    return out / name if many or out.is_dir() else out
+    folder = source.parent if out is None else out
+    if out is not None and not many and not out.is_dir():
+        check_fits(out, (w, h), transparent)
+        return _Job(source, out)
+    target = folder / f"{source.stem}_{mark}{suffix}"
+    try:
+        check_fits(target, (w, h), transparent)
+    except ImageError:
+        target = target.with_suffix(".png")
+    return _Job(source, target)
 
-# %% ../nbs/50_cli.ipynb #abc1f0b9
-def _check_source(source: Path) -> None:
-    "An `ImageError` if `source` is no file."
+# %% ../nbs/50_cli.ipynb #a9c02e73
+def _check_target(job: _Job, force: bool) -> None:
+    "An `ImageError` if the result may not be written where it should go."
     from srfast.core import ImageError
 
-    if not source.is_file():
-        raise ImageError(f"{source}: " + ("expected a picture, got a folder" if source.is_dir() else "no such file"))
-
-# %% ../nbs/50_cli.ipynb #7fdfe2c3
-def _check_target(source: Path, target: Path, force: bool) -> None:
-    "An `ImageError` if `target` may not be written."
-    from srfast.core import ImageError
-    from srfast.image import check_suffix
-
-    check_suffix(target)
-    if target.exists() and target.samefile(source):
-        raise ImageError(f"{target}: would overwrite the picture itself; choose another name with -o")
+    target, folder = job.target, job.target.parent
     if target.is_dir():
         raise ImageError(f"{target}: expected a file name, got a folder")
+    if target.exists() and target.samefile(job.source):
+        raise ImageError(f"{target}: would overwrite the picture itself; choose another name with -o")
     if target.exists() and not force:
         raise ImageError(f"{target}: exists already; --force overwrites it")
-    if not target.parent.is_dir():
-        raise ImageError(f"{target.parent}: no such folder")
-    if not os.access(target.parent, os.W_OK):
-        raise ImageError(f"{target.parent}: folder is read-only")
+    if not folder.is_dir():
+        raise ImageError(f"{folder}: no such folder")
+    if not os.access(folder, os.W_OK):
+        raise ImageError(f"{folder}: folder is read-only")
+
+# %% ../nbs/50_cli.ipynb #2b49e081
+def _check_distinct(jobs: list[_Job]) -> None:
+    "An `ImageError` if two results would land in one file."
+    from srfast.core import ImageError
+
+    first: dict[Path, Path] = {}
+    for job in jobs:
+        other = first.setdefault(job.target.resolve(), job.source)
+        if other is not job.source:
+            raise ImageError(f"{job.target}: {other} and {job.source} would both be written there")
 
 # %% ../nbs/50_cli.ipynb #229efe42
 def _parse_size(text: str | None) -> tuple[int, int] | None:
@@ -76,16 +100,16 @@ def _parse_size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     width, _, height = text.lower().partition("x")
-    if not (width.isdigit() and height.isdigit()):
+    if not (f"{width}{height}".isascii() and width.isdigit() and height.isdigit()):
         raise ValueError(f"expected a size such as 1920x1080, got {text!r}")
     return int(width), int(height)
 
-# %% ../nbs/50_cli.ipynb #53c94159
+# %% ../nbs/50_cli.ipynb #30884ce7
 def _parse_tile(text: str) -> int | str | None:
-    "'auto', 'whole' or a number of pixels."
+    "'auto', None for 'whole', or a number of pixels."
     if text in ("auto", "whole"):
         return None if text == "whole" else text
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit()):
         raise ValueError(f"expected a tile of 'auto', 'whole' or a number of pixels, got {text!r}")
     return int(text)
 
@@ -105,23 +129,28 @@ def upscale(
     force: Annotated[bool, typer.Option("--force", help="Overwrite results that exist.")] = False,
 ) -> None:
     "Enlarge pictures; each result lies beside its picture unless -o says where."
-    from srfast.inference import Upscaler, target_shape
+    from srfast.inference import Upscaler, check_scale
 
-    wish = dict(scale=scale, size=_parse_size(size), width=width, height=height)
-    if not any((wish["size"], width, height)):
-        target_shape(1, 1, scale)
+    wish = dict(scale=check_scale(scale), size=_parse_size(size), width=width, height=height)
     upscaler = Upscaler(model, tile=_parse_tile(tile), device=device, precision=precision)
-    for source in pictures:
-        _check_source(source)
     many = len(pictures) > 1
     mark = size or (f"w{width}" if width else f"h{height}" if height else f"x{scale:g}")
-    jobs = [(p, _result_path(p, out, many, mark)) for p in pictures]
-    if many and out is not None:
+    jobs: list[_Job] = []
+    codes = [_try(lambda: jobs.append(_make_job(picture, out, many, mark, wish))) for picture in pictures]
+    _check_distinct(jobs)
+    if jobs and many and out is not None:
         out.mkdir(parents=True, exist_ok=True)
-    for source, target in jobs:
-        _check_target(source, target, force)
-    for source, target in jobs:
-        _upscale_file(upscaler, source, target, wish)
+    codes += [_try(_upscale_file, upscaler, job, wish, force) for job in jobs]
+    raise typer.Exit(max(codes))
+
+# %% ../nbs/50_cli.ipynb #913ec922
+def _try(work: Callable, *args) -> int:
+    "Does one piece of several; trouble is one line, and the next piece has its turn. 0, or the exit code."
+    try:
+        work(*args)
+    except Exception as e:
+        return _complain(e)
+    return 0
 
 # %% ../nbs/50_cli.ipynb #19a0bebd
 def _log_lines(name: str, every: float = 5.0) -> Callable[[float], None]:
@@ -136,19 +165,20 @@ def _log_lines(name: str, every: float = 5.0) -> Callable[[float], None]:
 
     return tell
 
-# %% ../nbs/50_cli.ipynb #abea56ee
-def _upscale_file(upscaler: Callable, source: Path, target: Path, wish: dict) -> None:
+# %% ../nbs/50_cli.ipynb #b8e9a9b2
+def _upscale_file(upscaler: Callable, job: _Job, wish: dict, force: bool) -> None:
     "Enlarges one file and says where the result lies."
     from srfast.core import is_watched
     from srfast.image import write_img
 
+    _check_target(job, force)
     start = time.perf_counter()
-    img = upscaler(source, **wish, progress=None if is_watched() else _log_lines(source.name))
+    img = upscaler(job.source, **wish, progress=None if is_watched() else _log_lines(job.source.name))
     try:
-        write_img(img, target)
+        write_img(img, job.target)
     except ValueError as e:
         raise RuntimeError(e) from e
-    typer.echo(f"{target}  {img.width} x {img.height}  {time.perf_counter() - start:.1f} s")
+    typer.echo(f"{job.target}  {img.width} x {img.height}  {time.perf_counter() - start:.1f} s")
 
 # %% ../nbs/50_cli.ipynb #9561c664
 @app.command()
@@ -183,8 +213,15 @@ def train(
     from srfast.training import train
 
     recipe = recipe_for(generator, scale, epochs=epochs, size=size, bs=bs, lr_max=lr_max, loss=loss, seed=seed)
-    run = train(recipe, folder, out, init=init, device=device)
+    try:
+        run = train(recipe, folder, out, init=init, device=device)
+    except KeyboardInterrupt as e:
+        raise _Stopped(str(e) or "stopped") from None
     typer.echo(f"{run.path}  psnr_y {run.history[-1]['psnr_y']}  use it: srfast upscale photo.jpg --model {run.path}")
+
+# %% ../nbs/50_cli.ipynb #bf21416b
+class _Stopped(Exception):
+    "Ctrl-C, with something to say."
 
 # %% ../nbs/50_cli.ipynb #fa098ab3
 def _need_learning() -> None:
@@ -244,26 +281,37 @@ def _psnr(sr, hr) -> float:
 
     return psnr(to_tensor(sr), to_tensor(hr), y_only=True, crop_border=4).item()
 
+# %% ../nbs/50_cli.ipynb #20458990
+_REQUEST_ERRNOS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
+
+# %% ../nbs/50_cli.ipynb #0712db98
+def _complain(error: Exception) -> int:
+    "One line on standard error; the exit code that goes with it."
+    message, code = str(error) or type(error).__name__, 1
+    if isinstance(error, _Stopped):
+        code = 130
+    elif isinstance(error, (ValueError, TypeError)):
+        code = 2
+    elif isinstance(error, OSError):
+        message = f"{error.filename}: {error.strerror}" if error.filename else message
+        code = 2 if error.errno in _REQUEST_ERRNOS else 1
+    elif hasattr(error, "format_message"):
+        message, code = error.format_message(), 2
+    print("srfast: " + " ".join(message.split()), file=sys.stderr)
+    return code
+
 # %% ../nbs/50_cli.ipynb #45b428b9
 def run(
     args: list[str],  # as on the command line, without `srfast`
 ) -> int:  # exit code: 0 well, 2 the request cannot be met, 1 the work failed, 130 stopped by Ctrl-C
     "Runs a command; trouble becomes one line on standard error and an exit code."
-    try:
-        return app(args, prog_name="srfast", standalone_mode=False) or 0
-    except KeyboardInterrupt as e:
-        return _say(str(e) or "stopped", 130)
-    except ValueError as e:
-        return _say(str(e), 2)
-    except Exception as e:
-        if hasattr(e, "format_message"):
-            return _say(e.format_message(), 2) if e.format_message() else 2
-        return _say(str(e) or type(e).__name__, 1)
-
-# %% ../nbs/50_cli.ipynb #8166d432
-def _say(message: str, code: int) -> int:
-    print(f"srfast: {message}", file=sys.stderr)
-    return code
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        try:
+            code = app(args or ["--help"], prog_name="srfast", standalone_mode=False) or 0
+        except (Exception, KeyboardInterrupt) as e:
+            return _complain(_Stopped("stopped") if isinstance(e, KeyboardInterrupt) else e)
+    return _complain(_Stopped("stopped")) if code == 130 else code
 
 # %% ../nbs/50_cli.ipynb #9e71545c
 def main() -> None:

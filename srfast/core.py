@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['ImageError', 'WeightsError', 'UnknownNameError', 'find_name', 'check_imgs', 'check_pair', 'crop_frame', 'to_tensor',
-           'to_uint8', 'rgb_to_ycbcr', 'ycbcr_to_rgb', 'rgb_to_y', 'set_seed', 'is_watched', 'whole_file']
+           'to_uint8', 'rgb_to_ycbcr', 'ycbcr_to_rgb', 'rgb_to_y', 'set_seed', 'pick_device', 'is_watched',
+           'whole_file']
 
 # %% ../nbs/00_core.ipynb #a740daf2
 import difflib
@@ -139,6 +140,21 @@ def set_seed(
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
 
+# %% ../nbs/00_core.ipynb #baa20a99
+def pick_device(
+    device: str | torch.device = "auto",  # 'cpu', 'cuda', 'cuda:1', 'mps', ...; 'auto' takes a GPU when there is one
+) -> str:  # as torch names it
+    "The device to work on; a `ValueError` if it is not there."
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        if torch.device(device).type == "meta":
+            raise RuntimeError("it holds no values")
+        torch.zeros(1, device=device)
+    except (RuntimeError, TypeError, AssertionError, NotImplementedError) as e:
+        raise ValueError(f"expected a device such as 'cpu' or 'cuda' that is there, got {device!r} ({str(e).splitlines()[0]})") from None
+    return str(device)
+
 # %% ../nbs/00_core.ipynb #775926e6
 def is_watched() -> bool:
     "Whether standard error is a terminal, or this is a notebook."
@@ -153,7 +169,10 @@ def whole_file(
     path = Path(path)
     tmp = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(4)}{path.suffix}")
     try:
+        tmp.touch()
+        mode = tmp.stat().st_mode
         yield tmp
+        tmp.chmod(mode)
         os.replace(tmp, path)
     finally:
         tmp.unlink(missing_ok=True)

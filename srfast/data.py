@@ -33,7 +33,8 @@ def find_pictures(
     folder = Path(folder)
     if not folder.is_dir():
         raise ImageError(f"{folder}: expected a folder of pictures, got {'a file' if folder.exists() else 'no such folder'}")
-    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in PICTURE_SUFFIXES and not f.name.startswith("."))
+    found = (f for f in folder.rglob("*") if f.suffix.lower() in PICTURE_SUFFIXES and not f.name.startswith("."))
+    files = sorted(f for f in found if f.is_file())
     if not files:
         raise ImageError(f"{folder}: no picture found (looked for {', '.join(PICTURE_SUFFIXES)})")
     return files
@@ -46,7 +47,7 @@ def split_pictures(
 ) -> tuple[list[Path], list[Path]]:  # (to train, to validate), each sorted
     "Splits by a hash of seed and file name: the same names, the same split."
     if not 0 < n_valid < len(files):
-        raise ValueError(f"expected n_valid between 1 and {len(files) - 1} for {len(files)} pictures, got {n_valid}")
+        raise ValueError(f"expected more than {n_valid} pictures, since n_valid={n_valid} are kept out of training, got {len(files)}")
     order = sorted(files, key=lambda f: hashlib.sha256(f"{seed}/{f.name}".encode()).digest())
     return sorted(order[n_valid:]), sorted(order[:n_valid])
 

@@ -23,5 +23,5 @@ def recipe_for(
 ) -> Recipe:  # one stage of `epochs` x 500 steps
     "The usual recipe for a generator that learns from pixels."
     get_spec(generator)
-    stage = Stage("pixels", size or 32 * scale, bs, epochs, lr_max=lr_max, loss=loss)
+    stage = Stage("pixels", 32 * scale if size is None else size, bs, epochs, lr_max=lr_max, loss=loss)
     return Recipe(generator, generator, scale, (stage,), seed=seed)

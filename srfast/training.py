@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from . import __version__
-from .core import is_watched, set_seed, to_uint8, whole_file
+from .core import is_watched, pick_device, set_seed, to_uint8, whole_file
 from .data import Pair, find_pictures, load_pairs, patch_dataloaders, split_pictures
 from .losses import get_loss
 from .metrics import psnr
@@ -54,6 +54,13 @@ class Stage:
     warmup: int = 200  # steps
     loss: str = "l1"  # a name of `srfast.losses`
     clip: float = 1.0  # largest gradient norm
+
+    def __post_init__(self):
+        for name in ("size", "bs", "epochs", "steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"expected a {name} of at least 1, got {getattr(self, name)}")
+        if not 0 < self.lr_max < math.inf:
+            raise ValueError(f"expected a learning rate lr_max above 0, got {self.lr_max}")
 
 # %% ../nbs/30_training.ipynb #b1795828
 @dataclass(frozen=True)
@@ -164,27 +171,34 @@ class Run:
         file = self.path / "history.csv"
         return list(csv.DictReader(file.read_text().splitlines())) if file.exists() else []
 
-# %% ../nbs/30_training.ipynb #40a0a8e4
-def _begin(run: Run, asked: dict) -> None:
-    "Writes `run.json`, or checks that it asks for the same training."
-    file = run.path / "run.json"
-    (run.path / "checkpoints").mkdir(parents=True, exist_ok=True)
-    (run.path / "samples").mkdir(exist_ok=True)
-    asked = json.loads(json.dumps(asked))
-    if file.exists():
-        before = json.loads(file.read_text())
-        if changed := [k for k in asked if before.get(k) != asked[k]]:
-            told = "; ".join(f"{k}: was {_short(before.get(k))}, now {_short(asked[k])}" for k in changed)
-            raise ValueError(f"{run.path} holds another training ({told}): choose another folder, or ask for the same")
-        return
-    versions = dict(srfast=__version__, torch=torch.__version__, python=platform.python_version())
-    with whole_file(file) as tmp:
-        tmp.write_text(json.dumps(asked | {"versions": versions}, indent=1) + "\n")
+# %% ../nbs/30_training.ipynb #1cc5f5d8
+def _leaves(value, name: str = "") -> dict:
+    "Nested dicts and lists as one dict: 'recipe.stages.0.size' -> 64."
+    if isinstance(value, (dict, list)) and value:
+        parts = value.items() if isinstance(value, dict) else enumerate(value)
+        return {k: v for key, part in parts for k, v in _leaves(part, f"{name}.{key}".lstrip(".")).items()}
+    return {name: value}
 
-# %% ../nbs/30_training.ipynb #6c770390
-def _short(value, n: int = 200) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= n else text[:n] + "..."
+# %% ../nbs/30_training.ipynb #f73d883e
+def _check_same(run: Run, asked: dict) -> None:
+    "A `ValueError` that names what differs, if the folder holds checkpoints of another training."
+    file = run.path / "run.json"
+    if not file.exists() or not list((run.path / "checkpoints").glob("*.pt")):
+        return
+    before = json.loads(file.read_text())
+    before, now = _leaves({k: before.get(k) for k in asked}), _leaves(json.loads(json.dumps(asked)))
+    if changed := sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k)):
+        told = "; ".join(f"{k}: was {before.get(k)}, now {now.get(k)}" for k in changed)
+        raise ValueError(f"{run.path} holds another training ({told}): choose another folder, or ask for the same")
+
+# %% ../nbs/30_training.ipynb #097166f0
+def _begin(run: Run, asked: dict) -> None:
+    "Makes the folder and writes `run.json`."
+    for name in ("checkpoints", "samples"):
+        (run.path / name).mkdir(parents=True, exist_ok=True)
+    versions = dict(srfast=__version__, torch=torch.__version__, python=platform.python_version())
+    with whole_file(run.path / "run.json") as tmp:
+        tmp.write_text(json.dumps(asked | {"versions": versions}, indent=1) + "\n")
 
 # %% ../nbs/30_training.ipynb #965dfe5e
 def _save_checkpoint(run: Run, stage: int, step: int, state: dict, keep: int = 3) -> None:
@@ -236,7 +250,7 @@ class Keeper(Callback):
         self.run, self.recipe, self.index, self.story, self.minutes = run, recipe, stage, story, minutes
         self.stage = recipe.stages[stage]
         self.done, self.loss_sum, self.rows = kept["step"], kept["loss_sum"], kept["rows"]
-        self.stop, self.saved = False, time.monotonic()
+        self.stop, self.diverged, self.saved = False, False, time.monotonic()
 
     def after_batch(self):
         if not self.training:
@@ -244,7 +258,8 @@ class Keeper(Callback):
         self.done += 1
         self.loss_sum += float(self.loss.detach())
         if not math.isfinite(self.loss_sum):
-            raise FloatingPointError(f"the loss is {float(self.loss)} at step {self.done}: try a lower lr_max than {self.stage.lr_max}")
+            self.diverged = True
+            raise CancelFitException
         last = self.done % self.stage.steps == 0
         if not last and (self.stop or time.monotonic() - self.saved > 60 * self.minutes):
             self.save()
@@ -402,6 +417,8 @@ def _run_stage(run: Run, recipe: Recipe, index: int, net: nn.Module, pairs, kept
         torch.set_rng_state(kept["rng"])
     with _polite_stop(keeper), learn.no_logging():
         learn.fit(stage.epochs - step // stage.steps)
+    if keeper.diverged:
+        raise FloatingPointError(f"the loss is not finite at step {keeper.done}: try a lower lr_max than {stage.lr_max:g}")
     net.load_state_dict(average.state)
     kept["rows"] = keeper.rows
     return keeper.done == stage.epochs * stage.steps and not (keeper.stop and stage is not recipe.stages[-1])
@@ -411,6 +428,17 @@ def _fingerprint(files: list[Path]) -> dict:
     "How many pictures, and a hash of their names and sizes."
     listing = "\n".join(f"{f.name} {f.stat().st_size}" for f in files)
     return {"pictures": len(files), "sha256": hashlib.sha256(listing.encode()).hexdigest()}
+
+# %% ../nbs/30_training.ipynb #3b5e0ada
+def _load_split(files: list[Path], recipe: Recipe) -> tuple[list[Pair], list[Pair]]:
+    "Pairs to train and to validate on; everything a stage could stumble over later is checked now."
+    parts = split_pictures(files, recipe.n_valid, recipe.seed)
+    pairs = dict(zip(files, load_pairs(files, recipe.scale)))
+    train, valid = ([pairs[f] for f in part] for part in parts)
+    for stage in recipe.stages:
+        get_loss(stage.loss)
+        patch_dataloaders(train, valid, stage.size, stage.bs, stage.steps)
+    return train, valid
 
 # %% ../nbs/30_training.ipynb #b6f9d644
 def start_from(
@@ -441,7 +469,7 @@ def train(
     files = find_pictures(data)
     run = Run(out)
     asked = dict(recipe=asdict(recipe), data=_fingerprint(files), init=str(init) if init else None)
-    _begin(run, asked)
+    _check_same(run, asked)
     kept = _load_checkpoint(run) or dict(stage=0, step=0, loss_sum=0.0, rows=[])
     last = len(recipe.stages) - 1
     if kept["stage"] == last and kept["step"] == recipe.stages[last].epochs * recipe.stages[last].steps:
@@ -450,9 +478,10 @@ def train(
     net = create_generator(recipe.generator, recipe.scale, **dict(recipe.options))
     if init and "model" not in kept:
         start_from(net, init)
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    device = pick_device(device)
     net = net.to(device, memory_format=torch.channels_last)
-    pairs = [load_pairs(part, recipe.scale) for part in split_pictures(files, recipe.n_valid, recipe.seed)]
+    pairs = _load_split(files, recipe)
+    _begin(run, asked)
     story = dict(recipe=recipe.name, data=Path(data).name, pictures=len(files), seed=recipe.seed, device=device, init=asked["init"])
     for index in range(kept["stage"], last + 1):
         if not _run_stage(run, recipe, index, net, pairs, kept, story, checkpoint_minutes, progress, cbs):

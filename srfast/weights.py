@@ -6,9 +6,10 @@
 __all__ = ['WeightsInfo', 'save_weights', 'read_info', 'read_state', 'list_weights', 'add_bundled', 'find_weights',
            'load_generator']
 
-# %% ../nbs/22_weights.ipynb #7d00daf8
+# %% ../nbs/22_weights.ipynb #ff0875df
 import hashlib
 import json
+import os
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -50,7 +51,7 @@ def save_weights(
         save_file(state, tmp, metadata={"srfast": json.dumps(info.__dict__, sort_keys=True)})
     return Path(path)
 
-# %% ../nbs/22_weights.ipynb #5ef78d74
+# %% ../nbs/22_weights.ipynb #36391311
 def read_info(
     path: str | Path,  # a .safetensors file written by srfast
 ) -> WeightsInfo:  # without reading the weights
@@ -60,7 +61,9 @@ def read_info(
             header = (f.metadata() or {}).get("srfast")
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such file") from None
-    except (SafetensorError, OSError) as e:
+    except OSError as e:
+        raise WeightsError(f"{path}: cannot be read ({e.strerror or e})") from None
+    except SafetensorError as e:
         raise WeightsError(f"{path}: expected a safetensors file, got something else or a damaged one ({e})") from None
     if header is None:
         raise WeightsError(f"{path}: a safetensors file, but not of srfast: its header names no generator")
@@ -96,9 +99,12 @@ def _index() -> dict[str, str]:
     index = _FOLDER / "index.json"
     return json.loads(index.read_text()) if index.is_file() else {}
 
-# %% ../nbs/22_weights.ipynb #edbd9896
+# %% ../nbs/22_weights.ipynb #abc46c11
 def _sha256(path) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as e:
+        raise WeightsError(f"{path}: cannot be read ({e.strerror})") from None
 
 # %% ../nbs/22_weights.ipynb #0b0fbebe
 def add_bundled(
@@ -119,14 +125,16 @@ def add_bundled(
         tmp.write_text(json.dumps(index, indent=1) + "\n")
     return target
 
-# %% ../nbs/22_weights.ipynb #9cbad35b
+# %% ../nbs/22_weights.ipynb #0c50a259
 def find_weights(
     model: str | Path,  # bundled name, .safetensors file, or run folder
     scale: int | None = None,  # which of a bundled model's scales; None: its largest
 ) -> Path:  # the weights file
     "Where the weights of `model` lie; an `UnknownNameError` lists the near names."
+    if not isinstance(model, (str, os.PathLike)):
+        raise TypeError(f"expected a model's name or path, got {type(model).__name__}")
     bundled, path = list_weights(), Path(model)
-    if str(model) not in bundled and (path.is_dir() or path.suffix == ".safetensors"):
+    if str(model) not in ("", *bundled) and (path.is_dir() or path.suffix == ".safetensors"):
         path = path / "model.safetensors" if path.is_dir() else path
         if not path.is_file():
             raise WeightsError(f"{path}: no such weights file")
@@ -135,7 +143,7 @@ def find_weights(
     name = scales.get(scale or max(scales))
     if name is None:
         raise WeightsError(f"{model}: expected a scale of {', '.join(map(str, scales))}, got {scale}")
-    if _sha256(_FOLDER / name) != _index()[name]:
+    if _sha256(_FOLDER / name) != _index().get(name):
         raise WeightsError(f"{name}: damaged (its sha256 is not the listed one); install srfast again")
     return Path(_FOLDER / name)
 
