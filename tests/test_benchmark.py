@@ -51,4 +51,9 @@ def test_the_comparison_sees_another_kernel(matlab):
         assert np.abs(srfast.imresize(original / 255, 1 / scale, method=method).clip(0, 1) * 255 - shrunk).max() > 1
 
 
-# The marks of the benchmark (Set5 and Set14 through `srfast.benchmark`) go below.
+@pytest.mark.parametrize("scale, mark", [(2, 37.0), (3, 33.1), (4, 31.1)], ids=["x2", "x3", "x4"])
+def test_bundled_weights_reach_their_marks_on_set5(scale, mark):
+    if not (DATA / "benchmark" / "Set5").is_dir(): pytest.skip("no Set5: set SRFAST_DATA to the folder that has benchmark/Set5")
+    table = srfast.benchmark("photo", "Set5", scale).set_index("model")
+    assert table.psnr_y["photo"] >= mark
+    assert table.psnr_y["photo"] > table.psnr_y["bicubic"] + 2

@@ -32,8 +32,9 @@ def _trunk(model: nn.Module) -> nn.Sequential:
         names, parts = zip(*model.named_children())
         end = min((names.index(name) for name in _HEAD if name in names), default=len(names))
         trunk = nn.Sequential(*parts[:end])
-    if isinstance(trunk[0], nn.Conv2d) and trunk[0].padding == (0, 0):
-        trunk[0].padding = tuple(k // 2 for k in trunk[0].kernel_size)
+    first = trunk[0]
+    if isinstance(first, nn.Conv2d) and first.padding == (0, 0) and first.kernel_size > first.stride:
+        first.padding = tuple(k // 2 for k in first.kernel_size)
     return trunk
 
 # %% ../../nbs/16_unet.ipynb #174932a1
@@ -69,7 +70,8 @@ def _timm_model(name: str, pretrained: bool) -> nn.Module:
     try:
         timm = import_module("timm")
     except ModuleNotFoundError:
-        raise ImportError(f"encoder 'timm/{name}' needs timm: pip install timm; torchvision's, such as resnet34, work without", name="timm") from None
+        told = f"encoder 'timm/{name}' needs timm: pip install timm; torchvision's, such as resnet34, work without"
+        raise ImportError(told, name="timm") from None
     find_name(name.split(".")[0], timm.list_models(), "timm encoder")
     return timm.create_model(name, pretrained=pretrained)
 
