@@ -142,7 +142,7 @@ def _evaluating(model):
     try:
         for module, _ in modes:
             module.training = False
-        with torch.inference_mode():
+        with torch.no_grad():
             yield
     finally:
         for module, mode in modes:

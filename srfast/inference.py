@@ -67,6 +67,11 @@ def _out_of_memory(error: Exception) -> bool:
     told = str(error).lower()
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "out of memory" in told or "allocate memory" in told
 
+# %% ../nbs/41_inference.ipynb #d181f2d1
+def _on_grid(side: int, net: nn.Module) -> int:
+    "`side` rounded up, so that tiles begin where a network that shrinks on its way has its grid."
+    return math.ceil(side / net.spec.multiple_of) * net.spec.multiple_of
+
 # %% ../nbs/41_inference.ipynb #084d9dde
 def _fill_box(out: np.ndarray, net: nn.Module, color: np.ndarray, box, bf16: bool) -> None:
     "Computes `box` into `out`, in quarters if memory does not suffice."
@@ -76,11 +81,11 @@ def _fill_box(out: np.ndarray, net: nn.Module, color: np.ndarray, box, bf16: boo
         out[top * s : bottom * s, left * s : right * s] = _compute_box(net, color, box, bf16)
         return
     except (RuntimeError, MemoryError) as e:
-        if not _out_of_memory(e) or max(bottom - top, right - left) <= 16:
+        if not _out_of_memory(e) or max(bottom - top, right - left) <= max(16, net.spec.multiple_of):
             raise
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    half = (max(bottom - top, right - left) + 1) // 2
+    half = _on_grid((max(bottom - top, right - left) + 1) // 2, net)
     for y0, y1, x0, x1 in _boxes(bottom - top, right - left, half):
         _fill_box(out, net, color, (top + y0, top + y1, left + x0, left + x1), bf16)
 
@@ -96,7 +101,7 @@ def enlarge(
     "The picture enlarged by the network's own scale, tile by tile."
     h, w, channels = color.shape
     out = np.empty((h * net.scale, w * net.scale, channels), color.dtype)
-    for box in _boxes(h, w, tile or max(h, w)):
+    for box in _boxes(h, w, _on_grid(tile or max(h, w), net)):
         _fill_box(out, net, color, box, bf16)
         on_tile()
     return out

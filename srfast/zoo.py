@@ -26,7 +26,7 @@ class GeneratorSpec:
     upsampling: Literal["pre", "post"]  # enlarges before or after its convolutions
     channels: Literal["rgb", "y"]  # what it works on
     overlap: int  # LR pixels: the receptive radius, by which tiles must overlap
-    multiple_of: int = 1  # sides must be multiples of this
+    multiple_of: int = 1  # LR pixels: tiles begin at multiples of this; other sides the network pads itself
     min_size: int = 1  # smallest side in LR pixels
     paper: str = ""  # where it comes from
 
@@ -61,11 +61,11 @@ GENERATORS = {
         GeneratorSpec("srresnet", "srresnet:srresnet", (2, 4, 8), "post", "rgb", overlap=40, paper="Ledig et al., SRGAN (2017)"),
         GeneratorSpec("dcgan", "dcgan:dcgan", (2, 4, 8), "post", "rgb", overlap=8, paper="Garcia, srez (2016)"),
         GeneratorSpec("dcgan_residual", "dcgan:dcgan_residual", (1, 2, 4, 8), "post", "rgb", overlap=15, paper="Yan and Wang (2017)"),
-        GeneratorSpec("unet", "unet:unet", (2, 3, 4), "pre", "rgb", overlap=32, paper="fastai course (2019)"),
-        GeneratorSpec("unet_resnet34", "unet:unet_resnet34", (2, 3, 4), "pre", "rgb", overlap=32, paper="fastai course (2019)"),
-        GeneratorSpec("unet_squeezenet", "unet:unet_squeezenet", (2, 3, 4), "pre", "rgb", overlap=32, paper="after fastai"),
-        GeneratorSpec("unet_vgg16_bn", "unet:unet_vgg16_bn", (2, 3, 4), "pre", "rgb", overlap=32, paper="after fastai"),
-        GeneratorSpec("lr_unet", "unet:lr_unet", (2, 3, 4), "post", "rgb", overlap=32, paper="after fastai"),
+        GeneratorSpec("unet", "unet:unet", (2, 3, 4), "pre", "rgb", overlap=32, multiple_of=32, paper="fastai (2019)"),
+        GeneratorSpec("unet_resnet34", "unet:unet_resnet34", (2, 3, 4), "pre", "rgb", overlap=32, multiple_of=32, paper="fastai (2019)"),
+        GeneratorSpec("unet_squeezenet", "unet:unet_squeezenet", (2, 3, 4), "pre", "rgb", overlap=32, multiple_of=32, paper="after fastai"),
+        GeneratorSpec("unet_vgg16_bn", "unet:unet_vgg16_bn", (2, 3, 4), "pre", "rgb", overlap=32, multiple_of=32, paper="after fastai"),
+        GeneratorSpec("lr_unet", "unet:lr_unet", (2, 3, 4), "post", "rgb", overlap=32, multiple_of=4, paper="after fastai"),
     )
 }
 

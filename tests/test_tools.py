@@ -82,7 +82,8 @@ def test_check_reports_and_changes_nothing(messy):
     assert notebooks.clean([messy], check=True) == []
 
 
-def test_clean_refuses_machine_paths(tmp_path):
+def test_clean_refuses_machine_paths(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/someone")
     where, home = printed(f"saved {tmp_path}/model\n"), printed(f"{Path.home()}\n")
     path = write(tmp_path, "00_path", code("where", where, id="here"), code("home", home))
     found = " ".join(notebooks.clean([path], root=tmp_path))
