@@ -32,8 +32,8 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from . import __version__
-from .core import is_watched, pick_device, set_seed, to_uint8, whole_file
-from .data import Pair, find_pictures, load_pairs, patch_dataloaders, split_pictures
+from .core import is_watched, pick_device, set_seed, to_tensor, to_uint8, whole_file
+from .data import Pair, find_pictures, load_pairs, middle_of, patch_dataloaders, split_pictures
 from .losses import get_loss
 from .metrics import psnr
 from .resize import imresize
@@ -301,16 +301,12 @@ class Samples(Callback):
             Image.fromarray(np.concatenate(rows, 0)).save(tmp)
 
     def _row(self, pair: Pair) -> list[np.ndarray]:
+        pair = middle_of(pair, self.side)
         scale = pair.hr.shape[0] // pair.lr_img.shape[0]
-        side = min(self.side // scale, *pair.lr_img.shape[:2])
-        y, x = ((n - side) // 2 for n in pair.lr_img.shape[:2])
-        lr_img = pair.lr_img[y : y + side, x : x + side]
-        hr = pair.hr[y * scale : (y + side) * scale, x * scale : (x + side) * scale]
-        lr_imgs = torch.from_numpy(lr_img.copy()).permute(2, 0, 1)[None].float() / 255
         with torch.no_grad():
-            sr = self.model(lr_imgs.to(next(self.model.parameters()).device))
+            sr = self.model(to_tensor(pair.lr_img).to(next(self.model.parameters()).device))
         tile = np.zeros((self.side, self.side, 3), np.uint8)
-        return [_paste(tile, img) for img in (imresize(lr_img, scale), to_uint8(sr), hr)]
+        return [_paste(tile, img) for img in (imresize(pair.lr_img, scale), to_uint8(sr), pair.hr)]
 
 # %% ../nbs/30_training.ipynb #1f4be690
 def _paste(tile: np.ndarray, img: np.ndarray) -> np.ndarray:
