@@ -451,6 +451,7 @@ d = { 'settings': { 'branch': 'main',
                                 'srfast.weights.save_weights': ('weights.html#save_weights', 'srfast/weights.py')},
             'srfast.zoo': { 'srfast.zoo.GeneratorSpec': ('zoo.html#generatorspec', 'srfast/zoo.py'),
                             'srfast.zoo.GeneratorSpec.create': ('zoo.html#generatorspec.create', 'srfast/zoo.py'),
+                            'srfast.zoo._check_input': ('zoo.html#_check_input', 'srfast/zoo.py'),
                             'srfast.zoo.create_generator': ('zoo.html#create_generator', 'srfast/zoo.py'),
                             'srfast.zoo.get_spec': ('zoo.html#get_spec', 'srfast/zoo.py'),
                             'srfast.zoo.list_generators': ('zoo.html#list_generators', 'srfast/zoo.py')}}}

@@ -15,6 +15,15 @@ from torch import nn
 
 from .core import find_name
 
+# %% ../nbs/19_zoo.ipynb #0f16313c
+def _check_input(net: nn.Module, args: tuple) -> None:
+    "A `ValueError` that names the network if its input is not (N, 3, H, W) with sides of at least `min_size`."
+    shape = tuple(getattr(args[0], "shape", ())) if args else ()
+    if len(shape) != 4 or shape[1] != 3:
+        raise ValueError(f"{net.spec.name}: expected pictures (N,3,H,W), got {shape or type(args[0]).__name__}")
+    if net.spec.min_size > 1 and min(shape[2:]) < net.spec.min_size:
+        raise ValueError(f"{net.spec.name}: expected at least {net.spec.min_size} pixels a side, got {shape[2]} x {shape[3]}")
+
 # %% ../nbs/19_zoo.ipynb #cafd838c
 @dataclass(frozen=True)
 class GeneratorSpec:
@@ -41,6 +50,7 @@ class GeneratorSpec:
         module, function = self.factory.split(":")
         net = getattr(import_module(f"srfast.generators.{module}"), function)(scale=scale, **kwargs)
         net.spec, net.scale = self, scale
+        net.register_forward_pre_hook(_check_input)
         return net
 
 # %% ../nbs/19_zoo.ipynb #0b7e5285
