@@ -44,6 +44,11 @@ class _Job:
     source: Path
     target: Path
 
+# %% ../nbs/50_cli.ipynb #12788e31
+def _is_folder(out: Path, many: bool) -> bool:
+    "Whether `-o` names a folder: always for several pictures, else if there is one or the name has no ending."
+    return many or out.is_dir() or not out.suffix
+
 # %% ../nbs/50_cli.ipynb #6fbfdfc0
 def _make_job(source: Path, out: Path | None, many: bool, mark: str, wish: dict) -> _Job:
     "The job for `source`: its target is `out`, in the folder `out`, or beside it; an `ImageError` if it cannot be done."
@@ -56,7 +61,7 @@ def _make_job(source: Path, out: Path | None, many: bool, mark: str, wish: dict)
         transparent = img.has_transparency_data
     suffix = source.suffix if source.suffix.lower() in WRITABLE else ".png"
     folder = source.parent if out is None else out
-    if out is not None and not many and not out.is_dir():
+    if out is not None and not _is_folder(out, many):
         check_fits(out, (w, h), transparent)
         return _Job(source, out)
     target = folder / f"{source.stem}_{mark}{suffix}"
@@ -138,7 +143,7 @@ def upscale(
     jobs: list[_Job] = []
     codes = [_try(lambda: jobs.append(_make_job(picture, out, many, mark, wish))) for picture in pictures]
     _check_distinct(jobs)
-    if jobs and many and out is not None:
+    if jobs and out is not None and _is_folder(out, many):
         out.mkdir(parents=True, exist_ok=True)
     codes += [_try(_upscale_file, upscaler, job, wish, force) for job in jobs]
     raise typer.Exit(max(codes))
@@ -217,7 +222,7 @@ def train(
         run = train(recipe, folder, out, init=init, device=device)
     except KeyboardInterrupt as e:
         raise _Stopped(str(e) or "stopped") from None
-    typer.echo(f"{run.path}  psnr_y {run.history[-1]['psnr_y']}  use it: srfast upscale photo.jpg --model {run.path}")
+    typer.echo(f"{run.path}  psnr_y {run.history[-1]['psnr_y']}  use it: srfast upscale photo.jpg --scale {scale} --model {run.path}")
 
 # %% ../nbs/50_cli.ipynb #bf21416b
 class _Stopped(Exception):

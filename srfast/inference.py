@@ -142,7 +142,7 @@ def target_shape(
     width: int | None = None,  # or this width, height in proportion
     height: int | None = None,  # or this height, width in proportion
 ) -> tuple[int, int]:  # (height, width)
-    "The shape of the result; a `ValueError` if it is asked for twice or beyond 1 to 16 times."
+    "The shape of the result; a `ValueError` if it is asked for twice or beyond 16 times. A smaller size shrinks."
     if sum(x is not None for x in (size, width, height)) > 1:
         raise ValueError(f"expected one of size, width and height, got size={size}, width={width}, height={height}")
     size, width, height = _pixels(size, 2), _pixels(width), _pixels(height)
@@ -283,7 +283,7 @@ class Upscaler:
         *,
         tile: int | str | None = "auto",  # side in LR pixels; None: the whole picture at once
         device: str = "auto",  # 'cpu', 'cuda', ...; 'auto' takes a GPU when there is one
-        precision: str = "auto",  # 'float32' or 'bf16' (faster on new processors, one level off here and there)
+        precision: str = "auto",  # 'float32', which 'auto' is, or 'bf16' (faster on new processors, a level off here and there)
     ):
         if precision not in ("auto", "float32", "bf16"):
             raise ValueError(f"expected a precision of 'auto', 'float32' or 'bf16', got {precision!r}")
@@ -342,7 +342,7 @@ def upscale(
     model: str | Path = "photo",  # bundled name, .safetensors file, or folder of a training run
     tile: int | str | None = "auto",  # side of a tile in LR pixels; None: the whole picture at once
     device: str = "auto",  # 'cpu', 'cuda', ...; 'auto' takes a GPU when there is one
-    precision: str = "auto",  # 'float32' or 'bf16'
+    precision: str = "auto",  # 'float32', which 'auto' is, or 'bf16'
     progress: bool | Callable[[float], None] | None = None,  # None: a bar after 2 s where someone watches; or f(fraction)
 ):  # of the kind of `img`; paths, bytes and files give a PIL image
     "`img` enlarged. Raises `ImageError` for a picture that cannot be used, `ValueError` for a wish that cannot be met."

@@ -73,7 +73,7 @@ class Recipe:
     stages: tuple[Stage, ...] = (Stage(),)
     options: tuple[tuple[str, int], ...] = ()  # other options of the generator, as pairs
     seed: int = 0  # of the split, the weights and the patches
-    n_valid: int = 12  # pictures kept out of training
+    n_valid: int = 12  # pictures kept out of training; of fewer than 60 a fifth
     ema: float = 0.999  # decay of the averaged weights
     precision: str = "auto"  # 'float32', 'bf16', or 'auto': bf16 where the processor has it
 
@@ -330,6 +330,9 @@ class Progress(Callback):
         self.start, self.first = time.monotonic(), self.done
         self.bar = tqdm(total=total, initial=self.done, desc=self.stage.name, disable=plain or self.show is False)
         self.lines = plain and self.show is not False
+        if self.lines:
+            start = f"from step {self.done}" if self.done else f"{len(self.dls.train.pairs)} pictures, {len(self.dls.valid)} kept out"
+            print(f"{self.stage.name}: {total} steps, {start}", file=sys.stderr, flush=True)
 
     def after_batch(self):
         if self.training:
@@ -345,7 +348,7 @@ class Progress(Callback):
             per_step = (time.monotonic() - self.start) / max(self.done - self.first, 1)
             left = per_step * (self.stage.epochs * self.stage.steps - self.done) / 60
             told = f"{row['stage']} {row['epoch']}/{self.stage.epochs}  step {row['step']}  loss {row['train_loss']}"
-            print(f"{told}  psnr_y {row['psnr_y']}  {left:.0f} min left", file=sys.stderr, flush=True)
+            print(f"{told}  psnr_y {row['psnr_y']}  {math.ceil(left)} min left", file=sys.stderr, flush=True)
 
     def after_fit(self):
         self.bar.close()
@@ -428,7 +431,7 @@ def _fingerprint(files: list[Path]) -> dict:
 # %% ../nbs/30_training.ipynb #3b5e0ada
 def _load_split(files: list[Path], recipe: Recipe) -> tuple[list[Pair], list[Pair]]:
     "Pairs to train and to validate on; everything a stage could stumble over later is checked now."
-    parts = split_pictures(files, recipe.n_valid, recipe.seed)
+    parts = split_pictures(files, min(recipe.n_valid, max(1, len(files) // 5)), recipe.seed)
     pairs = dict(zip(files, load_pairs(files, recipe.scale)))
     train, valid = ([pairs[f] for f in part] for part in parts)
     for stage in recipe.stages:

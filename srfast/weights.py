@@ -137,8 +137,10 @@ def find_weights(
     if str(model) not in ("", *bundled) and (path.is_dir() or path.suffix == ".safetensors"):
         path = path / "model.safetensors" if path.is_dir() else path
         if not path.is_file():
-            raise WeightsError(f"{path}: no such weights file")
+            raise WeightsError(f"{path}: no such weights file" + (" (a run has one after its first epoch)" if Path(model).is_dir() else ""))
         return path
+    if path.name != str(model):
+        raise WeightsError(f"{model}: no such run folder or weights file")
     scales = bundled[find_name(str(model), bundled, "model")]
     name = scales.get(scale or max(scales))
     if name is None:

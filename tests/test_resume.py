@@ -156,7 +156,7 @@ def stopped(pictures, tmp_path_factory):
     asked = ["train", pictures, "-o", out, "--generator", "house_small", "--scale", "2", "--epochs", "2", "--size", "32", "--bs", "2"]
     command = [sys.executable, "-c", code, *map(str, [*asked, "--device", "cpu"])]
     work = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENV)
-    first = next(line for line in work.stderr if line.startswith("pixels") or work.poll() is not None)
+    first = next(line for line in work.stderr if line.startswith("pixels 1/2") or work.poll() is not None)
     work.send_signal(signal.SIGINT)
     more, told = work.stderr.read(), work.stdout.read()
     work.wait()
@@ -177,7 +177,8 @@ def test_ctrl_c_saves_and_says_so_in_one_line(stopped):
 def test_the_same_command_goes_on(stopped):
     out, _, _, again = stopped
     assert again.returncode == 0, again.stderr
-    assert len(again.stderr.splitlines()) == 1 and again.stderr.startswith("pixels 2/2  step 1000")
+    start, epoch = again.stderr.splitlines()
+    assert re.match(r"pixels: 1000 steps, from step [5-9]\d\d$", start) and epoch.startswith("pixels 2/2  step 1000")
     assert again.stdout.startswith(str(out)) and f"--model {out}" in again.stdout
     rows = (out / "history.csv").read_text().splitlines()[1:]
     assert [row.split(",")[2] for row in rows] == ["500", "1000"]
