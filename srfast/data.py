@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PICTURE_SUFFIXES', 'find_pictures', 'split_pictures', 'Pair', 'make_pair', 'load_pairs', 'PatchLoader', 'middle_of',
-           'PictureLoader', 'patch_dataloaders']
+           'PictureLoader', 'patch_dataloaders', 'Split', 'read_split']
 
 # %% ../nbs/21_data.ipynb #16b6ca1a
 import hashlib
@@ -59,6 +59,11 @@ class Pair:
     lr_img: np.ndarray  # (H, W, 3)
     hr: np.ndarray  # (H scale, W scale, 3)
 
+    @property
+    def scale(self) -> int:
+        "Enlargement from one to the other."
+        return self.hr.shape[0] // self.lr_img.shape[0]
+
 # %% ../nbs/21_data.ipynb #8a820e64
 def make_pair(
     hr: np.ndarray,  # (H, W, 3) uint8, at least `scale` a side
@@ -95,6 +100,32 @@ def _turn(img: np.ndarray, k: int) -> np.ndarray:
     img = img[:, ::-1] if k & 2 else img
     return img.transpose(1, 0, 2) if k & 4 else img
 
+# %% ../nbs/21_data.ipynb #cac7a8bb
+class _Group:
+    "The pairs of one scale that are large enough, drawn in proportion to their area."
+
+    def __init__(self, pairs: list[Pair], scale: int, size: int):
+        if size < scale or size % scale:
+            raise ValueError(f"expected a patch size that is a multiple of {scale}, got {size}")
+        self.pairs = [p for p in pairs if p.scale == scale and min(p.hr.shape[:2]) >= size]
+        if not self.pairs:
+            raise ImageError(f"no picture of at least {size} x {size} pixels among {len(pairs)}: choose a smaller size")
+        areas = np.array([p.hr.shape[0] * p.hr.shape[1] for p in self.pairs], dtype=np.float64)
+        self.chance = np.cumsum(areas / areas.sum())
+
+    def draw(self, rng: np.random.Generator) -> Pair:
+        return self.pairs[min(np.searchsorted(self.chance, rng.random()), len(self.pairs) - 1)]
+
+# %% ../nbs/21_data.ipynb #2fe043e1
+def _cut_patch(pair: Pair, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    "The same place in both pictures, turned the same way."
+    scale = pair.scale
+    side = size // scale
+    y, x = (rng.integers(n - side + 1) for n in pair.lr_img.shape[:2])
+    k = rng.integers(8)
+    hr = pair.hr[y * scale : (y + side) * scale, x * scale : (x + side) * scale]
+    return _turn(pair.lr_img[y : y + side, x : x + side], k), _turn(hr, k)
+
 # %% ../nbs/21_data.ipynb #1043a0aa
 class PatchLoader:
     "Batches `(lr_imgs, hr)` of random patches; batch `i` depends on `seed` and `i` alone."
@@ -108,14 +139,7 @@ class PatchLoader:
         seed: int = 0,  # of the whole run
         first: int = 0,  # number of the first batch to give
     ):
-        self.scale = pairs[0].hr.shape[0] // pairs[0].lr_img.shape[0]
-        if size < self.scale or size % self.scale:
-            raise ValueError(f"expected a patch size that is a multiple of {self.scale}, got {size}")
-        self.pairs = [p for p in pairs if min(p.hr.shape[:2]) >= size]
-        if not self.pairs:
-            raise ImageError(f"no picture of at least {size} x {size} pixels among {len(pairs)}: choose a smaller size")
-        areas = np.array([p.hr.shape[0] * p.hr.shape[1] for p in self.pairs], dtype=np.float64)
-        self.chance = np.cumsum(areas / areas.sum())
+        self.groups = [_Group(pairs, scale, size) for scale in sorted({p.scale for p in pairs})]
         self.size, self.bs, self.steps, self.seed, self.first = size, bs, steps, seed, first
 
     def __len__(self) -> int:
@@ -132,17 +156,9 @@ class PatchLoader:
         i: int,  # number of the batch since the start of the run
     ) -> tuple[Tensor, Tensor]:  # (bs, 3, size / scale, ...) and (bs, 3, size, ...), channels_last, [0, 1]
         "Batch number `i`, whatever was asked before."
-        rng = np.random.default_rng([self.seed, i])
-        patches = [self._patch(rng) for _ in range(self.bs)]
+        rng, group = np.random.default_rng([self.seed, i]), self.groups[i % len(self.groups)]
+        patches = [_cut_patch(group.draw(rng), self.size, rng) for _ in range(self.bs)]
         return tuple(_to_batch(imgs) for imgs in zip(*patches))
-
-    def _patch(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        pair = self.pairs[min(np.searchsorted(self.chance, rng.random()), len(self.pairs) - 1)]
-        side, scale = self.size // self.scale, self.scale
-        y, x = (rng.integers(n - side + 1) for n in pair.lr_img.shape[:2])
-        k = rng.integers(8)
-        hr = pair.hr[y * scale : (y + side) * scale, x * scale : (x + side) * scale]
-        return _turn(pair.lr_img[y : y + side, x : x + side], k), _turn(hr, k)
 
 # %% ../nbs/21_data.ipynb #68cac36b
 def _to_batch(imgs) -> Tensor:
@@ -155,7 +171,7 @@ def middle_of(
     size: int,  # largest HR side to keep
 ) -> Pair:  # at most `size` HR pixels a side
     "The middle of a pair, the same place in both."
-    scale = pair.hr.shape[0] // pair.lr_img.shape[0]
+    scale = pair.scale
     h, w = (min(n, size // scale) for n in pair.lr_img.shape[:2])
     y, x = (pair.lr_img.shape[0] - h) // 2, (pair.lr_img.shape[1] - w) // 2
     hr = pair.hr[y * scale : (y + h) * scale, x * scale : (x + w) * scale]
@@ -188,6 +204,45 @@ def patch_dataloaders(
     steps: int = 500,  # batches an epoch
     seed: int = 0,  # of the patches
     first: int = 0,  # number of the first batch
+    valid_size: int = 384,  # largest side of what is measured
 ) -> DataLoaders:  # fastai `DataLoaders` with `train` and `valid`
-    "Random patches to train on and whole pictures to measure on, for a fastai `Learner`."
-    return DataLoaders(PatchLoader(train, size, bs, steps, seed, first), PictureLoader(valid))
+    "Random patches to train on and the middles of pictures to measure on, for a fastai `Learner`."
+    return DataLoaders(PatchLoader(train, size, bs, steps, seed, first), PictureLoader(valid, valid_size))
+
+# %% ../nbs/21_data.ipynb #92b5ac86
+@dataclass(frozen=True)
+class Split:
+    "Pairs to learn from and pairs kept out."
+
+    train: list[Pair]  # of one or several scales
+    valid: list[Pair]  # of the same scales
+    fingerprint: dict  # how many pictures, and a hash of their names and sizes
+    story: dict  # what the weights will say of their data
+    skipped: tuple[str, ...] = ()  # pictures that could not be used, and why
+
+    def __str__(self) -> str:
+        scales = {p.scale for p in self.train}
+        told = f"{len(self.train) // len(scales)} pictures, {len(self.valid) // len(scales)} kept out"
+        return told + (f", {len(self.skipped)} skipped" if self.skipped else "")
+
+# %% ../nbs/21_data.ipynb #f4454a0c
+def _fingerprint(files: list[Path]) -> dict:
+    "How many pictures, and a hash of their names and sizes."
+    listing = "\n".join(f"{f.name} {f.stat().st_size}" for f in files)
+    return {"pictures": len(files), "sha256": hashlib.sha256(listing.encode()).hexdigest()}
+
+# %% ../nbs/21_data.ipynb #f580ba1f
+def read_split(
+    data: str | Path,  # folder of pictures
+    scales: tuple[int, ...],  # enlargements to learn
+    n_valid: int = 12,  # pictures to keep out; of fewer than 60 a fifth
+    seed: int = 0,  # another seed, another choice
+) -> Split:
+    "The pictures of a folder as pairs at each scale, split by name and seed."
+    files = find_pictures(data)
+    kept_out = set(split_pictures(files, min(n_valid, max(1, len(files) // 5)), seed)[1])
+    parts = {True: [], False: []}
+    for scale in scales:
+        for file, pair in zip(files, load_pairs(files, scale)):
+            parts[file in kept_out].append(pair)
+    return Split(parts[False], parts[True], _fingerprint(files), dict(data=Path(data).name, pictures=len(files)))

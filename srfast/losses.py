@@ -7,7 +7,7 @@ __all__ = ['ADVERSARIAL_LOSSES', 'LOSSES', 'NETWORK_LOSSES', 'l1_loss', 'mse_los
            'consistency_loss', 'takes_lr', 'WeightedLoss', 'gram_matrix', 'before_pools', 'vgg_layers', 'FeatureLoss',
            'feature_loss', 'srgan_content_loss', 'bce_generator_loss', 'bce_critic_loss', 'hinge_generator_loss',
            'hinge_critic_loss', 'relativistic_critic_loss', 'relativistic_generator_loss', 'wgan_generator_loss',
-           'wgan_critic_loss', 'gradient_penalty', 'AdversarialLoss', 'get_adversarial_loss', 'get_loss']
+           'wgan_critic_loss', 'gradient_penalty', 'AdversarialLoss', 'get_adversarial_loss', 'get_loss', 'LumaLoss']
 
 # %% ../nbs/20_losses.ipynb #24ab1845
 import copy
@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .backbones import imagenet_normalize, load_backbone
-from .core import check_pair, find_name
+from .core import check_pair, find_name, rgb_to_y
 from .resize import imresize
 
 # %% ../nbs/20_losses.ipynb #2610640c
@@ -390,3 +390,25 @@ def get_loss(
     if name in NETWORK_LOSSES:
         return NETWORK_LOSSES[name](**options)
     return partial(LOSSES[name], **options) if options else LOSSES[name]
+
+# %% ../nbs/20_losses.ipynb #05684763
+class LumaLoss(nn.Module):
+    "A loss on BT.601 luminance in [16, 235] / 255; its `parts` are those of the loss."
+
+    def __init__(
+        self,
+        loss: Callable,  # loss(sr, hr) -> scalar
+    ):
+        super().__init__()
+        self.loss = loss
+
+    @property
+    def parts(self) -> dict[str, Tensor]:
+        "What the parts of the loss said in the last call."
+        return getattr(self.loss, "parts", {})
+
+    def forward(self, sr: Tensor, hr: Tensor, lr_imgs: Tensor | None = None) -> Tensor:
+        "All (N, 1 or 3, H, W) in [0, 1]."
+        check_pair(sr, hr)
+        given = {"lr_imgs": None if lr_imgs is None else rgb_to_y(lr_imgs)} if takes_lr(self.loss) else {}
+        return self.loss(rgb_to_y(sr), rgb_to_y(hr), **given)
