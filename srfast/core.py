@@ -4,16 +4,18 @@
 
 # %% auto #0
 __all__ = ['ImageError', 'WeightsError', 'UnknownNameError', 'find_name', 'check_imgs', 'check_pair', 'crop_frame', 'to_tensor',
-           'to_uint8', 'rgb_to_ycbcr', 'ycbcr_to_rgb', 'rgb_to_y', 'set_seed', 'pick_device', 'is_watched',
-           'whole_file']
+           'to_uint8', 'rgb_to_ycbcr', 'ycbcr_to_rgb', 'rgb_to_y', 'set_seed', 'pick_device', 'wants_bf16',
+           'is_watched', 'whole_file']
 
 # %% ../nbs/00_core.ipynb #a740daf2
 import difflib
+import glob
 import os
 import random
 import secrets
 import sys
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -146,7 +148,7 @@ def pick_device(
 ) -> str:  # as torch names it
     "The device to work on; a `ValueError` if it is not there."
     if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         if torch.device(device).type == "meta":
             raise RuntimeError("it holds no values")
@@ -155,19 +157,44 @@ def pick_device(
         raise ValueError(f"expected a device such as 'cpu' or 'cuda' that is there, got {device!r} ({str(e).splitlines()[0]})") from None
     return str(device)
 
+# %% ../nbs/00_core.ipynb #487bf2bd
+def wants_bf16(
+    precision: str,  # 'auto', 'bf16' or 'float32'
+    device: str | torch.device,  # where the work is done
+    proven: bool = True,  # whether 'auto' may choose it
+) -> bool:
+    "Whether to compute in bfloat16: when asked, or on 'auto' where it is proven and the processor computes in it."
+    if precision not in ("auto", "bf16", "float32"):
+        raise ValueError(f"expected a precision of 'auto', 'float32' or 'bf16', got {precision!r}")
+    if precision != "auto" or not proven:
+        return precision == "bf16"
+    kind = torch.device(device).type
+    if kind == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return kind == "cpu" and getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()
+
 # %% ../nbs/00_core.ipynb #775926e6
 def is_watched() -> bool:
     "Whether standard error is a terminal, or this is a notebook."
     return sys.stderr.isatty() or "ipykernel" in sys.modules
 
 # %% ../nbs/00_core.ipynb #8c44e337
+def _remove_leftovers(path: Path, age: float = 3600) -> None:
+    "Removes unfinished files for `path` that nobody has touched for `age` seconds."
+    for old in path.parent.glob(f".{glob.escape(path.stem[:40])}.????????.part{glob.escape(path.suffix)}"):
+        with suppress(OSError):
+            if time.time() - old.stat().st_mtime > age:
+                old.unlink()
+
+# %% ../nbs/00_core.ipynb #93fc96ed
 @contextmanager
 def whole_file(
     path: str | Path,  # where the file shall appear
 ):  # yields the temporary `Path` to write to
     "The block writes a temporary file; it replaces `path` when the block ends well and goes when it does not."
     path = Path(path)
-    tmp = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(4)}{path.suffix}")
+    tmp = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(4)}.part{path.suffix}")
+    _remove_leftovers(path)
     try:
         tmp.touch()
         mode = tmp.stat().st_mode

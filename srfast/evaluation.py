@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['BICUBIC', 'TOLERANCE', 'evaluate_pair', 'ProtocolError', 'check_bicubic', 'find_set', 'load_set', 'load_models',
-           'enlarge', 'multiply_adds', 'cpu_times', 'mean_table', 'benchmark', 'package_commit', 'save_results', 'main']
+           'enlarge', 'multiply_adds', 'cpu_times', 'mean_table', 'benchmark', 'package_commit', 'save_results',
+           'read_results', 'main']
 
 # %% ../nbs/42_evaluation.ipynb #7fdc4bbc
 import argparse
@@ -292,6 +293,19 @@ def save_results(
     with whole_file(path) as tmp:
         traced.to_csv(tmp, index=False, float_format="%.4f", lineterminator="\n")
     return path
+
+# %% ../nbs/42_evaluation.ipynb #9532b898
+def read_results(
+    *names: str,  # files without `.csv`; `*` stands for anything, as in 't91_srcnn*_history'
+    folder: str | Path = "../../data/results",  # as seen from nbs/systems
+) -> pd.DataFrame:  # with a column `file`; without rows if nothing is there
+    "Committed tables, one below the other."
+    found = [file for name in names for file in sorted(Path(folder).glob(name + ".csv"))]
+    usual = pd.DataFrame(columns=["file", *_USUAL])
+    return pd.concat([pd.read_csv(file).assign(file=file.stem) for file in found], ignore_index=True) if found else usual
+
+# %% ../nbs/42_evaluation.ipynb #d592c12d
+_USUAL = ("model", "scale", "set", "picture", "psnr_y", "ssim_y", "parameters", "multiply_adds", "step", "train_loss", "accuracy")
 
 # %% ../nbs/42_evaluation.ipynb #b559b86f
 def _parser() -> argparse.ArgumentParser:

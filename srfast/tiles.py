@@ -8,6 +8,8 @@ __all__ = ['enlarge', 'count_tiles']
 # %% ../nbs/40_tiles.ipynb #470ef3a3
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -15,24 +17,42 @@ from torch import Tensor, nn
 
 from .core import to_tensor
 
-# %% ../nbs/40_tiles.ipynb #a7f5787a
+# %% ../nbs/40_tiles.ipynb #e3646eaa
 def _from_float(imgs: Tensor, dtype: np.dtype) -> np.ndarray:
-    "(1, C, H, W) to (H, W, C): clipped to [0, 1], integers rounded to the nearest."
-    img = imgs[0].permute(1, 2, 0).clamp(0, 1)
+    "(N, C, H, W) to (N, H, W, C): clipped to [0, 1], integers rounded to the nearest."
+    imgs = imgs.permute(0, 2, 3, 1).clamp(0, 1)
     if dtype.kind == "f":
-        return img.cpu().numpy().astype(dtype)
-    return img.mul(np.iinfo(dtype).max).round_().cpu().numpy().astype(dtype)
+        return imgs.cpu().numpy().astype(dtype)
+    return imgs.mul(np.iinfo(dtype).max).round_().cpu().numpy().astype(dtype)
 
-# %% ../nbs/40_tiles.ipynb #573ff6e3
-def _run_network(net: nn.Module, region: np.ndarray, bf16: bool) -> np.ndarray:
-    "(H, W, 1 or 3) to (H scale, W scale, same), same dtype; a `FloatingPointError` if the network gives NaN."
-    device = next(net.parameters()).device
-    lr_imgs = to_tensor(region).expand(-1, 3, -1, -1).to(device, memory_format=torch.channels_last)
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-        sr = net(lr_imgs).float()
+# %% ../nbs/40_tiles.ipynb #baac1710
+def _forward(net: nn.Module, lr_imgs: Tensor, bf16: bool) -> Tensor:
+    "What the network gives, in float32; a `FloatingPointError` if that is NaN or infinity."
+    with torch.inference_mode(), torch.autocast(lr_imgs.device.type, torch.bfloat16, enabled=bf16):
+        sr = net(lr_imgs.contiguous(memory_format=torch.channels_last)).float()
     if not torch.isfinite(sr).all():
         raise FloatingPointError("the network gave NaN or infinity: its weights are damaged")
-    return _from_float(sr if region.shape[2] == 3 else sr.mean(1, keepdim=True), region.dtype)
+    return sr
+
+# %% ../nbs/40_tiles.ipynb #7811b25d
+def _turn(imgs: Tensor, way: int, back: bool = False) -> Tensor:
+    "`imgs` flipped and turned in one of eight ways, 0 being none; or turned back."
+    if back:
+        imgs = torch.rot90(imgs, -way % 4, (2, 3))
+    imgs = imgs.transpose(2, 3) if way >= 4 else imgs
+    return imgs if back else torch.rot90(imgs, way % 4, (2, 3))
+
+# %% ../nbs/40_tiles.ipynb #a6894fba
+def _look_around(look: Callable[[Tensor], Tensor], lr_imgs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    "The plain answer, the mean of eight, and their standard deviation, the mean over channels: (N, H, W)."
+    plain = look(lr_imgs)
+    total, squares = torch.zeros_like(plain), torch.zeros_like(plain)
+    for way in range(1, 8):
+        difference = _turn(look(_turn(lr_imgs, way)), way, back=True) - plain
+        total += difference
+        squares += difference * difference
+    mean = total / 8
+    return plain, plain + mean, (squares / 8 - mean * mean).clamp(min=0).sqrt().mean(1)
 
 # %% ../nbs/40_tiles.ipynb #ec434214
 def _boxes(h: int, w: int, tile: int) -> Iterator[tuple[int, int, int, int]]:
@@ -41,59 +61,120 @@ def _boxes(h: int, w: int, tile: int) -> Iterator[tuple[int, int, int, int]]:
         for x in range(0, w, tile):
             yield y, min(y + tile, h), x, min(x + tile, w)
 
-# %% ../nbs/40_tiles.ipynb #514bd599
-def _compute_box(net: nn.Module, color: np.ndarray, box, bf16: bool) -> np.ndarray:
-    "The enlarged `box` of `color`, computed with the overlap it needs and cut out."
-    h, w, _ = color.shape
-    top, bottom, left, right = box
-    overlap, scale = net.spec.overlap, net.scale
-    y0, x0 = max(top - overlap, 0), max(left - overlap, 0)
-    region = color[y0 : min(bottom + overlap, h), x0 : min(right + overlap, w)]
-    sr = _run_network(net, region, bf16)
-    return sr[(top - y0) * scale : (bottom - y0) * scale, (left - x0) * scale : (right - x0) * scale]
-
-# %% ../nbs/40_tiles.ipynb #f82f2f58
-def _out_of_memory(error: Exception) -> bool:
-    told = str(error).lower()
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "out of memory" in told or "allocate memory" in told
-
 # %% ../nbs/40_tiles.ipynb #8620694a
 def _on_grid(side: int, net: nn.Module) -> int:
     "`side` rounded up, so that tiles begin where a network that shrinks on its way has its grid."
     return math.ceil(side / net.spec.multiple_of) * net.spec.multiple_of
 
 # %% ../nbs/40_tiles.ipynb #b772d528
-def _fill_box(out: np.ndarray, net: nn.Module, color: np.ndarray, box, bf16: bool) -> None:
-    "Computes `box` into `out`, in quarters if memory does not suffice."
-    top, bottom, left, right = box
-    s = net.scale
+@dataclass(frozen=True)
+class _Job:
+    "A picture on its way through a network."
+
+    net: nn.Module
+    color: np.ndarray
+    out: np.ndarray
+    spread: np.ndarray | None
+    bf16: bool
+    ensemble: bool
+
+    def region(self, box) -> tuple[int, int, int, int]:
+        "The box and as much around it as the network sees."
+        (h, w, _), overlap = self.color.shape, self.net.spec.overlap
+        top, bottom, left, right = box
+        return max(top - overlap, 0), min(bottom + overlap, h), max(left - overlap, 0), min(right + overlap, w)
+
+    def shape(self, box) -> tuple[int, int]:
+        y0, y1, x0, x1 = self.region(box)
+        return y1 - y0, x1 - x0
+
+# %% ../nbs/40_tiles.ipynb #b282a7cd
+def _answer(job: _Job, regions: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
+    "Regions of one shape enlarged, (N, H, W, C), and how far eight answers spread, (N, H, W), if that is asked for."
+    device = next(job.net.parameters()).device
+    lr_imgs = torch.cat([to_tensor(region) for region in regions]).to(device)
+    look = lambda imgs: _forward(job.net, imgs.expand(-1, 3, -1, -1), job.bf16)  # noqa: E731
+    if job.ensemble or job.spread is not None:
+        plain, mean, spread = _look_around(look, lr_imgs)
+        sr, spread = mean if job.ensemble else plain, spread.cpu().numpy()
+    else:
+        sr, spread = look(lr_imgs), None
+    return _from_float(sr if lr_imgs.shape[1] == 3 else sr.mean(1, keepdim=True), job.color.dtype), spread
+
+# %% ../nbs/40_tiles.ipynb #a9d60452
+def _compute(job: _Job, boxes: list) -> None:
+    "Computes boxes whose regions have one shape, at once, and puts their middles in their places."
+    corners = [job.region(box) for box in boxes]
+    answers, spreads = _answer(job, [job.color[y0:y1, x0:x1] for y0, y1, x0, x1 in corners])
+    s = job.net.scale
+    for i, ((top, bottom, left, right), (y0, _, x0, _)) in enumerate(zip(boxes, corners)):
+        here = slice(top * s, bottom * s), slice(left * s, right * s)
+        there = slice((top - y0) * s, (bottom - y0) * s), slice((left - x0) * s, (right - x0) * s)
+        job.out[here] = answers[i][there]
+        if job.spread is not None:
+            job.spread[here] = spreads[i][there]
+
+# %% ../nbs/40_tiles.ipynb #3df4dd5b
+def _out_of_memory(error: Exception) -> bool:
+    told = str(error).lower()
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(
+        sign in told for sign in ("out of memory", "allocate memory", "bad_alloc", "could not create a memory")
+    )
+
+# %% ../nbs/40_tiles.ipynb #fdbf4a2d
+def _smaller(job: _Job, boxes: list) -> list[list]:
+    "The same work in smaller pieces: half the boxes, or the one box in quarters; nothing if it is small already."
+    if len(boxes) > 1:
+        return [boxes[: len(boxes) // 2], boxes[len(boxes) // 2 :]]
+    ((top, bottom, left, right),) = boxes
+    side = max(bottom - top, right - left)
+    if side <= max(16, job.net.spec.multiple_of):
+        return []
+    half = _on_grid((side + 1) // 2, job.net)
+    return [[(top + y0, top + y1, left + x0, left + x1)] for y0, y1, x0, x1 in _boxes(bottom - top, right - left, half)]
+
+# %% ../nbs/40_tiles.ipynb #4090eaca
+def _fill(job: _Job, boxes: list) -> None:
+    "Computes the boxes, in smaller pieces if memory does not suffice."
     try:
-        out[top * s : bottom * s, left * s : right * s] = _compute_box(net, color, box, bf16)
-        return
+        return _compute(job, boxes)
     except (RuntimeError, MemoryError) as e:
-        if not _out_of_memory(e) or max(bottom - top, right - left) <= max(16, net.spec.multiple_of):
+        pieces = _smaller(job, boxes)
+        if not _out_of_memory(e) or not pieces:
             raise
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    half = _on_grid((max(bottom - top, right - left) + 1) // 2, net)
-    for y0, y1, x0, x1 in _boxes(bottom - top, right - left, half):
-        _fill_box(out, net, color, (top + y0, top + y1, left + x0, left + x1), bf16)
+    for piece in pieces:
+        _fill(job, piece)
 
-# %% ../nbs/40_tiles.ipynb #b282a7cd
+# %% ../nbs/40_tiles.ipynb #23dd60da
+def _stacks(job: _Job, tile: int, batch: int) -> Iterator[list]:
+    "All boxes of the picture, those of one shape together, at most `batch` at a time."
+    h, w, _ = job.color.shape
+    for _, same in groupby(sorted(_boxes(h, w, tile), key=job.shape), job.shape):
+        same = list(same)
+        yield from (same[i : i + batch] for i in range(0, len(same), batch))
+
+# %% ../nbs/40_tiles.ipynb #3071dc10
 def enlarge(
     net: nn.Module,  # from `load_generator`: has `spec` and `scale`
     color: np.ndarray,  # (H, W, 1 or 3) uint8, uint16 or floating in [0, 1]
     tile: int | None = None,  # side of a tile in LR pixels without overlap; None: the whole picture
     *,
     bf16: bool = False,  # compute in bfloat16
+    ensemble: bool = False,  # the mean of eight answers
+    spread: np.ndarray | None = None,  # (H scale, W scale) float32, to be filled with how far eight answers spread
+    batch: int = 1,  # tiles computed together
     on_tile: Callable[[], None] = lambda: None,  # called after each tile
 ) -> np.ndarray:  # (H scale, W scale, same), same dtype
     "The picture enlarged by the network's own scale, tile by tile."
     h, w, channels = color.shape
     out = np.empty((h * net.scale, w * net.scale, channels), color.dtype)
-    for box in _boxes(h, w, _on_grid(tile or max(h, w), net)):
-        _fill_box(out, net, color, box, bf16)
-        on_tile()
+    job = _Job(net, color, out, spread, bf16, ensemble)
+    for boxes in _stacks(job, _on_grid(tile or max(h, w), net), batch):
+        _fill(job, boxes)
+        for _ in boxes:
+            on_tile()
     return out
 
 # %% ../nbs/40_tiles.ipynb #4ddb015d

@@ -103,7 +103,7 @@ REFUSED = {
     "scale negative": (2, "got -3", "upscale ok.png --scale -3"),
     "scale no number": (2, "--scale", "upscale ok.png --scale large"),
     "size no number": (2, "expected a size such as 1920x1080", "upscale ok.png --size ²x5"),
-    "two sizes": (2, "expected one of size, width and height", "upscale ok.png --size 20x20 --width 20"),
+    "two sizes": (2, "expected one of size, width, height and longest", "upscale ok.png --size 20x20 --width 20"),
     "tile no number": (2, "tile", "upscale ok.png --tile huge"),
     "unknown model": (2, "unknown model 'phto': did you mean photo", "upscale ok.png --model phto"),
     "damaged weights": (2, "bad.safetensors", "upscale ok.png --model bad.safetensors"),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "srfast"
-USING = ("core", "image", "resize", "layers", "generators.house", "zoo", "weights", "inference", "cli")
+USING = ("core", "image", "planes", "write", "resize", "layers", "generators.house", "zoo", "weights", "tiles", "inference", "cli")
 HEAVY = {"fastai", "torchvision", "pandas", "matplotlib", "skimage"}
 IMPORT = (ast.Import, ast.ImportFrom)
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)

@@ -1,0 +1,111 @@
+#!/usr/bin/env python
+"""Measure what a training step costs beside a bare PyTorch loop: same network, batches and optimizer, one thread, processor time.
+
+Both run in one process in turn, an epoch of steps each, and the least of all epochs counts: other work on the machine only adds.
+"""
+import argparse
+import csv
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from fastai.callback.core import Callback
+from PIL import Image
+from skimage import data
+
+from srfast.stages import Stage, stage_loss
+from srfast.training import Recipe, train
+from srfast.zoo import create_generator
+
+ROOT = Path(__file__).resolve().parents[1]
+PICTURES = ("astronaut", "chelsea", "coffee", "rocket")
+# generator, its options, scale, side of a patch, patches a batch
+ROWS = (
+    ("house", {}, 4, 128, 16),
+    ("house_small", {}, 2, 64, 16),
+    ("srcnn", {}, 3, 33, 16),
+    ("srcnn", {}, 3, 33, 128),
+    ("vdsr", {}, 2, 42, 16),
+    ("vdsr", {"depth": 20, "width": 16}, 2, 40, 16),
+    ("vdsr", {"depth": 3, "width": 8}, 2, 24, 2),
+)
+
+
+class Beside(Callback):
+    """Before each epoch runs as many steps of a bare loop; notes the processor time a step of both and of making a batch takes."""
+    order = -1000
+
+    def __init__(self, net, stage: Stage):
+        self.net, self.stage, self.loss = net.to(memory_format=torch.channels_last), stage, stage_loss(stage)
+        self.adam = torch.optim.Adam(net.parameters(), stage.lr_max, betas=(stage.momentum, 0.99))
+        self.times = {"bare_ms": [], "step_ms": [], "batch_ms": []}
+
+    def note(self, name: str, start: float) -> None:
+        self.times[name].append(1e3 * (time.process_time() - start) / self.stage.steps)
+
+    def before_epoch(self):
+        loader, start = self.dls.train, time.process_time()
+        batches = [loader.batch(i) for i in range(self.stage.steps)]
+        self.note("batch_ms", start)
+        start = time.process_time()
+        for lr_imgs, hr in batches:
+            self.adam.zero_grad()
+            self.loss(self.net(lr_imgs), hr).backward()
+            self.adam.step()
+        self.note("bare_ms", start)
+
+    def before_train(self):
+        self.start = time.process_time()
+
+    def after_train(self):
+        self.note("step_ms", self.start)
+
+
+def measure(folder: Path, generator: str, options: dict, scale: int, size: int, bs: int, epochs: int, steps: int) -> dict:
+    """A row of the table."""
+    stage = Stage(size=size, bs=bs, epochs=epochs, steps=steps)
+    recipe = Recipe("bench", generator, scale, (stage,), options, n_valid=1, valid_size=32, precision="float32")
+    net = create_generator(generator, scale, **options)
+    beside = Beside(net.train(), stage)
+    with tempfile.TemporaryDirectory() as out:
+        train(recipe, folder, out, device="cpu", progress=False, cbs=[beside])
+    bare, step, batch = (min(times) for times in beside.times.values())
+    row = dict(generator=generator, options=" ".join(f"{k}={v}" for k, v in options.items()), scale=scale, size=size, bs=bs)
+    row |= dict(parameters=sum(p.numel() for p in net.parameters()), bare_ms=f"{bare:.2f}", batch_ms=f"{batch:.2f}", step_ms=f"{step:.2f}")
+    more = step - bare - batch
+    return row | dict(more_ms=f"{more:.2f}", more_percent=f"{100 * more / bare:.1f}", batch_percent=f"{100 * batch / step:.1f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--out", type=Path, required=True, help="CSV to write")
+    parser.add_argument("--epochs", type=int, default=7, help="times each is measured")
+    parser.add_argument("--seconds", type=float, default=2, help="of processor time a bare epoch takes, about")
+    parser.add_argument("--only", help="generators to measure")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    about = dict(commit=commit, torch=torch.__version__, threads=1, command=" ".join(["python", "tools/bench_training.py", *sys.argv[1:]]))
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in PICTURES:
+            Image.fromarray(np.asarray(getattr(data, name)())[:300, :400]).save(Path(folder) / f"{name}.png")
+        for row in ROWS:
+            if asked.only and row[0] not in asked.only.split(","):
+                continue
+            first = measure(Path(folder), *row, epochs=1, steps=3)
+            steps = max(5, int(1e3 * asked.seconds / float(first["bare_ms"])))
+            rows.append(measure(Path(folder), *row, epochs=asked.epochs, steps=steps) | about)
+            print({k: v for k, v in rows[-1].items() if k not in about}, flush=True)
+    with open(asked.out, "w", newline="") as f:
+        writer = csv.DictWriter(f, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+#!/usr/bin/env python
+"""Measure what the options of `upscale` do, on pictures whose originals are known; $SRFAST_DATA says where they are.
+
+kodak24: PSNR plain, in bfloat16, as ensemble and consistent, and how well trust ranks the error; one row a picture and scale.
+consistent: how far the shrunk result is from the picture, with and without `consistent=True`, on every test picture.
+"""
+import argparse
+import os
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from srfast.evaluation import evaluate_pair, find_set, load_set, save_results
+from srfast.image import read_img
+from srfast.inference import Upscaler
+from srfast.resize import imresize
+
+RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
+
+
+def psnr(sr, hr, scale): return evaluate_pair(sr, hr, scale)["psnr_y"]
+
+
+def misses(sr, lr_img):
+    """By how many grey levels each value of the shrunk result is off."""
+    return np.abs(imresize(sr, size=lr_img.shape[:2]).astype(int) - lr_img)
+
+
+def spearman(x, y):
+    """Correlation of ranks; ties share their mean rank."""
+    return pd.Series(x.ravel()).corr(pd.Series(y.ravel()), method="spearman")
+
+
+def kodak24(model: str, scales: list) -> pd.DataFrame:
+    plain, rows = Upscaler(model, precision="float32"), []
+    options = {"bf16": dict(precision="bf16")}
+    options |= {name: {name: True, "precision": "float32"} for name in ("ensemble", "consistent")}
+    others = {name: Upscaler(model, **option) for name, option in options.items()}
+    for scale in scales:
+        for name, pair in load_set(find_set("Kodak24"), scale).items():
+            sr, trust = plain(pair.lr_img, scale, return_trust=True)
+            error = np.abs(sr.astype(float) - pair.hr).mean(-1)
+            results = {"plain": sr} | {kind: upscaler(pair.lr_img, scale) for kind, upscaler in others.items()}
+            row = {"model": model, "scale": scale, "picture": name}
+            row |= {f"psnr_{n}": psnr(x, pair.hr, scale) for n, x in results.items()}
+            rows.append(row | {"spearman": spearman(1 - trust, error), "trust_mean": trust.mean()})
+    return pd.DataFrame(rows)
+
+
+def test_pictures(scale: int):
+    """(set, name, small picture, original or None) of all there are."""
+    for name in ("Set5", "Set14", "Kodak24"):
+        for picture, pair in load_set(find_set(name), scale).items(): yield name, picture, pair.lr_img, pair.hr
+    for file in sorted((Path(os.environ["SRFAST_DATA"]) / "real").iterdir()):
+        yield "real", file.name, np.asarray(read_img(file).convert("RGB")), None
+    rng = np.random.default_rng(0)
+    yield "noise", "64 to 191", rng.integers(64, 192, (100, 120, 3), np.uint8), None
+    yield "noise", "0 to 255", rng.integers(0, 256, (100, 120, 3), np.uint8), None
+    for value in (0, 1, 128, 254, 255): yield "flat", str(value), np.full((40, 50, 3), value, np.uint8), None
+
+
+def consistent(model: str, scales: list) -> pd.DataFrame:
+    upscalers, rows = {"plain": Upscaler(model), "consistent": Upscaler(model, consistent=True)}, []
+    for scale in scales:
+        for set_name, name, lr_img, hr in test_pictures(scale):
+            row = {"model": model, "scale": scale, "set": set_name, "picture": name}
+            for kind, upscaler in upscalers.items():
+                sr = upscaler(lr_img, scale)
+                off = misses(sr, lr_img)
+                row |= {f"worst_{kind}": off.max(), f"beyond_1_{kind}": (off > 1).mean()}
+                row[f"psnr_{kind}"] = None if hr is None else psnr(sr, hr, scale)
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("kodak24", "consistent"))
+    parser.add_argument("--model", default="photo", help="bundled name, run folder or weights file")
+    parser.add_argument("--scale", nargs="+", type=int, default=[2, 3, 4])
+    parser.add_argument("-o", "--out", type=Path, help="default: data/results/inference_WHAT.csv")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    table = {"kodak24": kodak24, "consistent": consistent}[args.what](args.model, args.scale)
+    command = shlex.join(["python", "tools/measure_inference.py", *sys.argv[1:]])
+    save_results(table, args.out or RESULTS / f"inference_{args.what}.csv", command=command)
+    groups = ["scale"] if args.what == "kodak24" else ["set", "scale"]
+    print(table.groupby(groups).mean(numeric_only=True).round(4).to_string())
+
+
+if __name__ == "__main__": main()
