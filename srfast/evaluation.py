@@ -31,7 +31,7 @@ from .core import ImageError, WeightsError, find_name, to_tensor, to_uint8, whol
 from .data import Pair, find_pictures, load_pairs
 from .metrics import psnr, ssim
 from .resize import METHODS, imresize
-from .weights import list_weights, load_generator
+from .weights import find_weights, list_weights, load_generator, read_info
 
 # %% ../nbs/42_evaluation.ipynb #4cd397fb
 def evaluate_pair(
@@ -307,6 +307,16 @@ def read_results(
 # %% ../nbs/42_evaluation.ipynb #d592c12d
 _USUAL = ("model", "scale", "set", "picture", "psnr_y", "ssim_y", "parameters", "multiply_adds", "step", "train_loss", "accuracy")
 
+# %% ../nbs/42_evaluation.ipynb #f33bd751
+def _serves(model: str, scale: int) -> bool:
+    "Whether weights tell of `scale`; methods serve every scale."
+    if model in list_weights():
+        return scale in list_weights()[model]
+    if Path(model).is_dir() or Path(model).suffix == ".safetensors":
+        info = read_info(find_weights(model))
+        return scale in (info.scales or (info.scale,))
+    return True
+
 # %% ../nbs/42_evaluation.ipynb #b559b86f
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m srfast.evaluation", description="Measure models by the benchmark protocol.")
@@ -332,7 +342,10 @@ def main(
     args = parser.parse_args(argv)
     options = dict(data=args.data, per_picture=args.per_picture, timing=args.timing, device=args.device)
     try:
-        table = pd.concat([benchmark(args.models, args.sets, scale, **options) for scale in args.scale], ignore_index=True)
+        lots = {scale: [model for model in args.models if _serves(model, scale)] for scale in args.scale}
+        if idle := [model for model in args.models if not any(model in lot for lot in lots.values())]:
+            raise WeightsError(f"{', '.join(idle)}: no weights for a scale of {', '.join(map(str, args.scale))}")
+        table = pd.concat([benchmark(lot, args.sets, scale, **options) for scale, lot in lots.items()], ignore_index=True)
         if args.out:
             save_results(table, args.out, command=shlex.join(["python", "-m", "srfast.evaluation", *argv]))
     except ValueError as e:

@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 
 from .backproject import backproject
 from .core import ImageError, is_watched, pick_device, wants_bf16
+from .foreign import is_foreign, load_foreign
 from .image import frame_count, gather, open_img, pixel_limit, read_frames, source_name
 from .planes import Planes, bleed, enlarged_info, join_img, split_img
 from .resize import imresize
@@ -188,6 +189,16 @@ def _load(path: Path, scale: int, changed: float, device: str) -> nn.Module:
     "The network of a weights file on `device`; `changed` makes a rewritten file a new one."
     return load_generator(path, scale).to(device, memory_format=torch.channels_last)
 
+# %% ../nbs/41_inference.ipynb #0a3c36c9
+def _find_networks(model, device: str) -> dict:
+    "Scale -> weights file of srfast; or the network itself, where it is somebody else's."
+    if is_foreign(model):
+        net = load_foreign(model, device)
+        return {net.scale: net}
+    bundled = list_weights().get(str(model))
+    paths = [find_weights(model, scale) for scale in bundled] if bundled else [find_weights(model)]
+    return {scale: path for path, info in ((path, read_info(path)) for path in paths) for scale in info.scales or (info.scale,)}
+
 # %% ../nbs/41_inference.ipynb #93b2f511
 class _Report:
     "Tells how far it is: a bar that appears after two seconds, or a function called with the fraction done."
@@ -279,7 +290,7 @@ class Upscaler:
 
     def __init__(
         self,
-        model: str | Path = "photo",  # bundled name, .safetensors file, or folder of a training run
+        model="photo",  # bundled name, weights file, folder of a training run, torch module or spandrel descriptor
         *,
         tile: int | str | None = "auto",  # side in LR pixels; None: the whole picture at once
         device: str = "auto",  # 'cpu', 'cuda', ...; 'auto' takes a GPU when there is one
@@ -298,17 +309,15 @@ class Upscaler:
             raise ValueError(f"expected a tile of 'auto', None or at least 16 pixels, got {tile!r}")
         self.model = model
         self.max_pixels_in, self.max_pixels_out = pixel_limit("in", max_pixels_in), pixel_limit("out", max_pixels_out)
-        bundled = list_weights().get(str(model))
-        paths = [find_weights(model, scale) for scale in bundled] if bundled else [find_weights(model)]
-        self.paths = {scale: path for path, info in ((path, read_info(path)) for path in paths) for scale in info.scales or (info.scale,)}
+        self.sources = _find_networks(model, self.device)
 
     def network(
         self,
         scale: int,  # one of the model's own
     ) -> nn.Module:  # on the device, shared
         "The network for `scale`, loaded when first asked for."
-        path = self.paths[scale]
-        return _load(path, scale, path.stat().st_mtime, self.device)
+        source = self.sources[scale]
+        return source if isinstance(source, nn.Module) else _load(source, scale, source.stat().st_mtime, self.device)
 
     def bf16(
         self,
@@ -323,10 +332,11 @@ class Upscaler:
         *factors: float,  # enlargement of height and width
     ) -> list[nn.Module]:  # to be applied in turn
         "The networks that reach the larger of `factors`."
-        return [self.network(scale) for scale in plan_scales(max(factors), sorted(self.paths))]
+        return [self.network(scale) for scale in plan_scales(max(factors), sorted(self.sources))]
 
     def __repr__(self) -> str:
-        return f"Upscaler({str(self.model)!r}, scales={sorted(self.paths)}, tile={self.tile}, device={self.device!r})"
+        model = type(self.model).__name__ if is_foreign(self.model) else str(self.model)
+        return f"Upscaler({model!r}, scales={sorted(self.sources)}, tile={self.tile}, device={self.device!r})"
 
     def __call__(
         self,
@@ -397,7 +407,7 @@ def upscale(
     width: int | None = None,  # or this width, height in proportion
     height: int | None = None,  # or this height, width in proportion
     longest: int | None = None,  # or this longer side, the other in proportion
-    model: str | Path = "photo",  # bundled name, .safetensors file, or folder of a training run
+    model="photo",  # bundled name, weights file, folder of a training run, torch module or spandrel descriptor
     tile: int | str | None = "auto",  # side of a tile in LR pixels; None: the whole picture at once
     device: str = "auto",  # 'cpu', 'cuda', ...; 'auto' takes a GPU when there is one
     precision: str = "auto",  # 'float32', 'bf16', or 'auto': bf16 where the processor has it and it was measured to do no harm

@@ -9,7 +9,7 @@ __all__ = ['enlarge', 'count_tiles']
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 
 import numpy as np
 import torch
@@ -91,7 +91,7 @@ class _Job:
 # %% ../nbs/40_tiles.ipynb #b282a7cd
 def _answer(job: _Job, regions: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
     "Regions of one shape enlarged, (N, H, W, C), and how far eight answers spread, (N, H, W), if that is asked for."
-    device = next(job.net.parameters()).device
+    device = next(chain(job.net.parameters(), job.net.buffers())).device
     lr_imgs = torch.cat([to_tensor(region) for region in regions]).to(device)
     look = lambda imgs: _forward(job.net, imgs.expand(-1, 3, -1, -1), job.bf16)  # noqa: E731
     if job.ensemble or job.spread is not None:
