@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test export notebooks clean
+.PHONY: help demo test bench export notebooks clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -20,6 +20,9 @@ demo: .venv/.demo  ## install the package and see it work
 
 test: .venv/.dev  ## everything a change must pass
 	tools/check.sh
+
+bench: .venv/.dev  ## time and memory of upscale against the roofline, to data/results/bench_inference.csv
+	OMP_NUM_THREADS=1 $(BIN)/python tools/bench_inference.py
 
 export: .venv/.dev  ## write srfast/ and README.md from nbs/
 	$(BIN)/nbdev_export

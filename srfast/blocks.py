@@ -46,16 +46,16 @@ class PairPatch(ItemTransform):
             raise ImageError(f"expected an original of at least {self.size} x {self.size} pixels, got {pair[1].size}")
         x, y = (random.randint(0, n) if self.dice else n // 2 for n in room)
         boxes = [tuple(s * n for n in (x, y, x + side, y + side)) for s in (1, self.scale)]
-        return tuple(_turned(img.crop(box), k) for img, box in zip(pair, boxes))
+        return tuple(_cut(img, box, k) for img, box in zip(pair, boxes))
 
 # %% ../nbs/26_blocks.ipynb #a6010971
-def _turned(img: Image.Image, k: int) -> Image.Image:
-    "One of the eight symmetries of the square, k = 0..7, as the kind of picture it was."
+def _cut(img: Image.Image, box: tuple[int, int, int, int], k: int) -> Image.Image:
+    "A part in one of the eight symmetries of the square, k = 0..7, of the kind the picture is."
+    part = img.crop(box)
     ways = (Image.Transpose.FLIP_TOP_BOTTOM, Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.TRANSPOSE)
-    kind = type(img)
     for way in (way for bit, way in enumerate(ways) if k >> bit & 1):
-        img = img.transpose(way)
-    return img if type(img) is kind else kind(img)
+        part = part.transpose(way)
+    return type(img)(part)
 
 # %% ../nbs/26_blocks.ipynb #ed61b773
 @dataclass(frozen=True)

@@ -133,13 +133,15 @@ def upscale(
     tile: Annotated[str, typer.Option(help="Tile side in pixels, 'auto' or 'whole'.")] = "auto",
     device: Annotated[str, typer.Option(help="cpu, cuda, ... or auto.")] = "auto",
     precision: Annotated[str, typer.Option(help="float32, bf16 or auto.")] = "auto",
+    consistent: Annotated[bool, typer.Option("--consistent", help="Results that, shrunk, give their pictures back.")] = False,
+    ensemble: Annotated[bool, typer.Option("--ensemble", help="Better, in eight times the time.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite results that exist.")] = False,
 ) -> None:
     "Enlarge pictures; each result lies beside its picture unless -o says where."
     from srfast.inference import Upscaler, check_scale
 
     wish = dict(scale=check_scale(scale), size=_parse_size(size), width=width, height=height, longest=longest)
-    upscaler = Upscaler(model, tile=_parse_tile(tile), device=device, precision=precision)
+    upscaler = Upscaler(model, tile=_parse_tile(tile), device=device, precision=precision, consistent=consistent, ensemble=ensemble)
     many = len(pictures) > 1
     mark = size or next((f"{name[0]}{wish[name]}" for name in ("width", "height", "longest") if wish[name]), f"x{scale:g}")
     jobs: list[_Job] = []
@@ -220,6 +222,7 @@ def train(
     "Train a network on pictures; stopped at any moment, the same command goes on."
     _need_learning()
     from srfast.recipes import adjust, get_recipe, recipe_for
+    from srfast.runs import is_first
     from srfast.training import train
 
     if recipe and generator:
@@ -232,6 +235,8 @@ def train(
         run = train(plan, data[0] if len(data) == 1 else tuple(data), out, init=init, device=device)
     except KeyboardInterrupt as e:
         raise _Stopped(str(e) or "stopped") from None
+    if not is_first():
+        return
     metric, value = list(run.history[-1].items())[-1]
     use = f"  use it: srfast upscale photo.jpg --scale {plan.scale} --model {run.path}" if plan.scale > 1 else ""
     typer.echo(f"{run.path}  {metric} {value}{use}")

@@ -4,12 +4,10 @@
 
 # %% auto #0
 __all__ = ['PICTURE_SUFFIXES', 'find_pictures', 'split_pictures', 'Pair', 'make_pair', 'read_rgb', 'middle_of', 'read_pairs',
-           'load_pairs', 'ahead', 'show_rows', 'ShownLoader', 'PatchLoader', 'PictureLoader', 'patch_dataloaders']
+           'load_pairs', 'show_rows', 'ShownLoader', 'PatchLoader', 'PictureLoader', 'patch_dataloaders']
 
 # %% ../nbs/21_data.ipynb #16b6ca1a
 import hashlib
-import queue
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -78,7 +76,8 @@ def make_pair(
     "The pair the benchmark protocol makes of an original, or a degradation."
     h, w = (side - side % scale for side in hr.shape[:2])
     hr = np.ascontiguousarray(hr[:h, :w])
-    return Pair(replace(degradation, scale=scale)(hr, seed) if degradation else imresize(hr, 1 / scale), hr)
+    lr_img = replace(degradation, scale=scale)(hr, seed) if degradation else imresize(hr, 1 / scale)
+    return Pair(np.ascontiguousarray(lr_img), hr)
 
 # %% ../nbs/21_data.ipynb #ff23746e
 def read_rgb(
@@ -172,48 +171,11 @@ def _cut_patch(pair: Pair, size: int, rng: np.random.Generator) -> tuple[np.ndar
     hr = pair.hr[y * scale : (y + side) * scale, x * scale : (x + side) * scale]
     return _turn(pair.lr_img[y : y + side, x : x + side], k), _turn(hr, k)
 
-# %% ../nbs/21_data.ipynb #68cac36b
-def ahead(
-    make: Callable[[int], object],  # gives item `i`
-    numbers: range,  # which items, in which order
-    n: int = 3,  # how many may wait
-) -> Iterator:
-    "The items that `make` gives, made by a thread of their own before they are asked for; its exceptions are raised here."
-    waiting, stop = queue.Queue(n), threading.Event()
-
-    def put(item) -> None:
-        while not stop.is_set():
-            try:
-                return waiting.put(item, timeout=0.1)
-            except queue.Full:
-                pass
-
-    def work() -> None:
-        try:
-            for i in numbers:
-                if stop.is_set():
-                    return
-                put((make(i), None))
-        except BaseException as e:
-            put((None, e))
-
-    thread = threading.Thread(target=work, name="srfast-ahead", daemon=True)
-    thread.start()
-    try:
-        for _ in numbers:
-            item, error = waiting.get()
-            if error:
-                raise error
-            yield item
-    finally:
-        stop.set()
-        thread.join()
-
 # %% ../nbs/21_data.ipynb #8b87df1f
 def show_rows(
     rows: list[tuple],  # each some pictures (3, H, W) in [0, 1]
     titles: tuple[str, ...],  # above the first row
-    side: float = 2.0,  # inches of a picture
+    side: float = 1.5,  # inches of a picture
 ) -> None:
     "Pictures in rows, small ones enlarged to the size of the others, pixel by pixel."
     import matplotlib.pyplot as plt
@@ -279,9 +241,9 @@ class PatchLoader(ShownLoader):
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         "One epoch; the next call gives the next one."
-        for batch in ahead(self.batch, range(self.first, (self.first // self.steps + 1) * self.steps)):
+        for _ in range(self.steps - self.first % self.steps):
             self.first += 1
-            yield batch
+            yield self.batch(self.first - 1)
 
     def batch(
         self,

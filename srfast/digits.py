@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from .core import ImageError, WeightsError, wants_bf16
 from .critics import DigitsClassifier
+from .splits import folder_of
 from .stages import Average, Bf16, Clip, Stage, StageLearner, StepRate, stage_optimizer
 from .training import Recipe
 from .weights import WeightsInfo, find_weights, read_info, read_state, write_weights
@@ -137,7 +138,7 @@ class DigitsRecipe(Recipe):
 
     def read(self, data: str | Path) -> DigitSplit:
         "MNIST's files from a folder."
-        return DigitSplit(*read_digits(data), {"data": Path(data).name})
+        return DigitSplit(*read_digits(folder_of(data)), {"data": Path(data).name})
 
     def loaders(self, split: DigitSplit, stage: Stage, seed: int = 0, first: int = 0) -> DataLoaders:
         "Random batches to learn from, all of the rest in one."

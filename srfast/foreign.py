@@ -10,6 +10,7 @@ import copy
 import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -143,14 +144,12 @@ def load_foreign(
     net.eval().float().requires_grad_(False).to(device, memory_format=torch.channels_last)
     with torch.inference_mode():
         channels, scale, multiple = _probe(model, device)
-        smallest = getattr(getattr(model, "size_requirements", None), "minimum", 0) or 1
-        spec = dict(name=type(net).__name__, factory="", scales=(scale,), upsampling="post", channels="rgb" if channels == 3 else "y")
-        rough = Foreign(net, model, GeneratorSpec(**spec, overlap=0, multiple_of=multiple, min_size=smallest)).to(device)
-        overlap = _measure_overlap(rough, channels)
-    net = Foreign(net, model, GeneratorSpec(**spec, overlap=overlap, multiple_of=multiple, min_size=smallest))
-    if channels == 1:
-        net = _colored(net)
-    return net.eval().to(device)
+        sizes = getattr(model, "size_requirements", None)
+        needs = dict(multiple_of=max(multiple, getattr(sizes, "multiple_of", 1)), min_size=max(getattr(sizes, "minimum", 1), 1))
+        spec = GeneratorSpec(type(net).__name__, "", (scale,), "post", "rgb" if channels == 3 else "y", overlap=0, **needs)
+        overlap = _measure_overlap(Foreign(net, model, spec).to(device), channels)
+    net = Foreign(net, model, replace(spec, overlap=overlap))
+    return (net if channels == 3 else _colored(net)).eval().to(device)
 
 # %% ../nbs/24_foreign.ipynb #6acd12db
 def _colored(net: Foreign) -> nn.Module:

@@ -176,11 +176,15 @@ def _enlarge_shape(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     scale = math.sqrt(shape[0] * shape[1] / mask[..., 0].size)
     soft = mask.astype(np.float32) / top
     if scale > 1:
-        wide = np.pad(soft, ((1, 1), (1, 1), (0, 0)), mode="edge")
-        wide = (wide[:-2] + 2 * wide[1:-1] + wide[2:]) / 4
-        soft = (soft + (wide[:, :-2] + 2 * wide[:, 1:-1] + wide[:, 2:]) / 4) / 2
+        wide = np.pad(soft, ((2, 2), (2, 2), (0, 0)), mode="edge")
+        wide = (wide[:-4] + 4 * wide[1:-3] + 6 * wide[2:-2] + 4 * wide[3:-1] + wide[4:]) / 16
+        wide = (wide[:, :-4] + 4 * wide[:, 1:-3] + 6 * wide[:, 2:-2] + 4 * wide[:, 3:-1] + wide[:, 4:]) / 16
+        soft = np.where(soft > 0.5, wide.clip(0.55, 1), wide.clip(0, 0.45))
     large = imresize(soft, size=shape)
-    large = ((large - 0.5) * max(1, 0.8 * scale) + 0.5).clip(0, 1) * top
+    if scale > 1:
+        slopes = np.gradient(np.pad(large, ((1, 1), (1, 1), (0, 0)), mode="edge"), axis=(0, 1))
+        large = (large - 0.5) / (1.5 * np.hypot(*slopes)[1:-1, 1:-1].clip(0.025 / scale)) + 0.5
+    large = large.clip(0, 1) * top
     return (large if mask.dtype.kind == "f" else np.rint(large)).astype(mask.dtype)
 
 # %% ../nbs/41_inference.ipynb #d3069555

@@ -155,17 +155,25 @@ class Average(Callback):
     "Exponential moving average of all weights, in place of them during validation. Source: Polyak & Juditsky (1992)."
 
     def __init__(self, net: nn.Module, decay: float, done: int = 0):
-        self.net, self.decay, self.done = net, decay, done
+        self.net, self.decay, self.done, self.pairs = net, decay, done, None
         self.state = {k: v.detach().clone() for k, v in net.state_dict().items()}
+
+    def before_fit(self):
+        self.pairs = None
 
     def after_step(self):
         self.done += 1
         decay = min(self.decay, (1 + self.done) / (10 + self.done))
-        live = self.net.state_dict()
-        floats = [k for k, v in live.items() if v.is_floating_point()]
-        torch._foreach_lerp_([self.state[k] for k in floats], [live[k].detach() for k in floats], 1 - decay)
-        for key in live.keys() - floats:
-            self.state[key].copy_(live[key])
+        averaged, live, counts = self.pairs = self.pairs or self._find_pairs()
+        torch._foreach_lerp_(averaged, live, 1 - decay)
+        for count, now in counts:
+            count.copy_(now)
+
+    def _find_pairs(self):
+        "The averaged tensors, those of the network, and (ours, the network's) of what is counted, not averaged."
+        pairs = [(self.state[k], v.detach()) for k, v in self.net.state_dict().items()]
+        floats = [pair for pair in pairs if pair[1].is_floating_point()]
+        return *map(list, zip(*floats)), [pair for pair in pairs if not pair[1].is_floating_point()]
 
     def before_validate(self):
         self.live = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
@@ -176,7 +184,7 @@ class Average(Callback):
 
     def load(self, state: dict[str, Tensor]) -> None:
         "Goes on from an average kept before."
-        self.state = {k: state[k].to(v.device) for k, v in self.state.items()}
+        self.state, self.pairs = {k: state[k].to(v.device) for k, v in self.state.items()}, None
 
 # %% ../nbs/28_stages.ipynb #92dc5ca7
 class Rescale(Callback):

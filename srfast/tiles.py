@@ -79,10 +79,11 @@ class _Job:
     ensemble: bool
 
     def region(self, box) -> tuple[int, int, int, int]:
-        "The box and as much around it as the network sees."
-        (h, w, _), overlap = self.color.shape, self.net.spec.overlap
+        "The box and as much around it as the network sees; from the network's grid on, and no smaller than it takes."
+        (h, w, _), spec = self.color.shape, self.net.spec
         top, bottom, left, right = box
-        return max(top - overlap, 0), min(bottom + overlap, h), max(left - overlap, 0), min(right + overlap, w)
+        y0, x0 = (max(min(a - spec.overlap, n - spec.min_size), 0) // spec.multiple_of * spec.multiple_of for a, n in ((top, h), (left, w)))
+        return y0, min(bottom + spec.overlap, h), x0, min(right + spec.overlap, w)
 
     def shape(self, box) -> tuple[int, int]:
         y0, y1, x0, x1 = self.region(box)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from .core import pick_device, set_seed, wants_bf16
 from .data import patch_dataloaders
+from .degrade import Degradation
 from .losses import takes_lr
 from .metrics import psnr
 from .ranks import Together, any_rank, from_first, joined, n_ranks, rank
@@ -71,6 +72,7 @@ class Recipe:
     valid_size: int = 384  # largest side of the middle of a picture that is measured
     ema: float = 0.999  # decay of the averaged weights
     precision: str = "auto"  # 'float32', 'bf16', or 'auto': bf16 where the processor has it
+    degradation: Degradation | None = None  # how small pictures are made of originals; None: antialiased bicubic
 
     def __post_init__(self):
         object.__setattr__(self, "stages", Stages(self.stages))
@@ -90,7 +92,7 @@ def read(
     data,  # whatever `read_split` takes
 ) -> Split:  # pairs to learn from, pairs to measure on, what was skipped
     "The pictures of `data`, split by name and seed."
-    split = read_split(data, self.scales or (self.scale,), self.n_valid, self.seed)
+    split = read_split(data, self.scales or (self.scale,), self.n_valid, self.seed, self.degradation)
     for stage in self.stages:
         self.loaders(split, stage)
         stage_loss(stage)
@@ -106,7 +108,8 @@ def loaders(
     first: int = 0,  # number of the first batch
 ) -> DataLoaders:
     "Random patches to train on, the middles of pictures to measure on."
-    return patch_dataloaders(split.train, split.valid, stage.size, stage.bs, stage.steps, seed, first, self.valid_size)
+    batches = stage.size, stage.bs, stage.steps, seed, first, self.valid_size
+    return patch_dataloaders(split.train, split.valid, *batches, split.degradation)
 
 # %% ../nbs/30_training.ipynb #cf5370c2
 def psnr_y(sr: Tensor, hr: Tensor) -> Tensor:

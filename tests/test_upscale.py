@@ -283,7 +283,7 @@ def test_hard_transparency_comes_out_smooth_and_sharp(kind):
     y, x = (np.mgrid[:128, :128] + .5) / 4 - 16
     truth = ((11 - np.hypot(y - .5, x - .5)) * 4 + .5).clip(0, 1)
     stairs = mask.repeat(4, 0).repeat(4, 1)
-    assert ((alpha - truth) ** 2).mean() < .6 * ((stairs - truth) ** 2).mean()
+    assert ((alpha - truth) ** 2).mean() < .52 * ((stairs - truth) ** 2).mean()
     assert ((alpha > .05) & (alpha < .95)).mean() < 2.5 * ((truth > .05) & (truth < .95)).mean()
 
 
@@ -395,6 +395,14 @@ def test_every_disposal_is_understood(kind, tmp_path):
                 np.testing.assert_array_equal(seen[wanted[..., 3] > 0], wanted[wanted[..., 3] > 0])
 
 
+def test_an_avif_keeps_frames_and_times(tmp_path):
+    frames = [Image.fromarray(np.roll(waves(32, 48), 12 * i, 1)) for i in range(3)]
+    result = UPSCALER(encoded(frames[0], "AVIF", save_all=True, append_images=frames[1:], duration=[100, 50, 70]), 2)
+    with Image.open(srfast.write_img(result, tmp_path / "big.avif")) as found:
+        times = [(found.seek(i), found.load(), found.info["duration"])[2] for i in range(found.n_frames)]
+    assert (result.size, times) == ((96, 64), [100, 50, 70])
+
+
 def test_an_animation_that_plays_once_plays_once(tmp_path):
     result = UPSCALER(movie("gif")[0], 2)
     assert "loop" not in written(result, tmp_path / "once.gif").info
@@ -421,6 +429,17 @@ def test_pages_keep_their_sizes(tmp_path):
 def test_what_cannot_move_is_told(tmp_path):
     with pytest.raises(srfast.ImageError, match="holds no animation"): srfast.write_img(UPSCALER(movie("gif")[0], 2), tmp_path / "film.jpg")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_heic_is_read(tmp_path):
+    heif = pytest.importorskip("pillow_heif", reason="reading HEIC needs srfast[formats]")
+    heif.from_pillow(RGB.resize((64, 48))).save(tmp_path / "phone.heic", quality=95)
+    result = UPSCALER(tmp_path / "phone.heic", 2)
+    assert (result.mode, result.size) == ("RGB", (128, 96))
+    assert np.abs(np.asarray(result).astype(int) - UPSCALER(np.asarray(RGB.resize((64, 48))), 2)).mean() < 4
+    (tmp_path / "half.heic").write_bytes((tmp_path / "phone.heic").read_bytes()[:500])
+    with pytest.raises(srfast.ImageError, match="half.heic"): UPSCALER(tmp_path / "half.heic")
+    with pytest.raises(srfast.ImageError, match="at most 3,000 pixels"): srfast.read_img(tmp_path / "phone.heic", max_pixels=3000)
 
 
 # Limits
@@ -683,10 +702,11 @@ def test_grey_gets_no_tint():
 
 
 @pytest.mark.parametrize("model", sorted(list_weights()))
+@pytest.mark.parametrize("consistent", [False, True])
 @pytest.mark.parametrize("scale", [2, 3, 4, 5.5])
 @pytest.mark.parametrize("dtype, top", [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1), (np.float16, 1)])
-def test_flat_pictures_stay_exactly_what_they_are(model, scale, dtype, top):
-    upscaler = srfast.Upscaler(model)
+def test_flat_pictures_stay_exactly_what_they_are(model, consistent, scale, dtype, top):
+    upscaler = srfast.Upscaler(model, consistent=consistent)
     for share in (0, .2, .5, 1):
         value = np.dtype(dtype).type(share * top)
         for channels in (1, 2, 3, 4):
@@ -694,8 +714,7 @@ def test_flat_pictures_stay_exactly_what_they_are(model, scale, dtype, top):
             assert result.dtype == dtype and (result == value).all()
         framed = np.full((40, 50, 3), value)
         framed[15:25, 20:30, 0] = top - value
-        border = upscaler(framed, scale)[: int(12 * scale)]
-        assert (border == value).all()
+        if not consistent: assert (upscaler(framed, scale)[: int(12 * scale)] == value).all()
 
 
 @pytest.mark.parametrize("tile", [16, 17, 40, 1000])

@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import threading
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -96,6 +97,9 @@ def limit_files(size):
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
+def set_environ(changes): os.environ.update(changes)
+
+
 def _work(pipe, recipe, pictures, out, minutes, waits, before, cbs):
     torch.set_num_threads(1)
     tqdm.set_lock(threading.RLock())
@@ -125,19 +129,21 @@ class Work:
         assert isinstance(told, tuple), told
         return told
 
-    def go_on(self): self.pipe.send(None)
+    def go_on(self):
+        """The word to go on, if it still listens."""
+        with suppress(ConnectionError): self.pipe.send(None)
 
     def kill(self, number=signal.SIGKILL): os.kill(self.process.pid, number)
 
     def end(self):
         """How it ended: 'done', the error, or the number of the signal that killed it."""
         told = None
-        try:
-            while not isinstance(told := self.pipe.recv(), str):
+        with suppress(EOFError, ConnectionError):
+            while not isinstance(told, str):
                 if self.waits: self.go_on()
-        except (EOFError, ConnectionResetError): told = None
+                told = self.pipe.recv()
         self.process.join()
-        return told or -self.process.exitcode
+        return told if isinstance(told, str) else -self.process.exitcode
 
 
 def same_weights(run, other):

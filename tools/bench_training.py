@@ -23,26 +23,27 @@ from srfast.zoo import create_generator
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ("astronaut", "chelsea", "coffee", "rocket")
-# generator, its options, scale, side of a patch, patches a batch
+# generator, its options, scale, side of a patch, patches a batch: as the recipes have them, and three small networks
 ROWS = (
     ("house", {}, 4, 128, 16),
+    ("srcnn_955", {}, 3, 33, 128),
+    ("srcnn", {}, 3, 48, 16),
+    ("vdsr", {}, 2, 42, 8),
     ("house_small", {}, 2, 64, 16),
-    ("srcnn", {}, 3, 33, 16),
-    ("srcnn", {}, 3, 33, 128),
-    ("vdsr", {}, 2, 42, 16),
-    ("vdsr", {"depth": 20, "width": 16}, 2, 40, 16),
+    ("vdsr", {"depth": 10, "width": 16}, 2, 42, 8),
     ("vdsr", {"depth": 3, "width": 8}, 2, 24, 2),
 )
 
 
 class Beside(Callback):
-    """Before each epoch runs as many steps of a bare loop; notes the processor time a step of both and of making a batch takes."""
+    """Before each epoch runs as many steps of a bare loop, without and with clipping and averaged weights; notes processor times."""
     order = -1000
 
     def __init__(self, net, stage: Stage):
         self.net, self.stage, self.loss = net.to(memory_format=torch.channels_last), stage, stage_loss(stage)
         self.adam = torch.optim.Adam(net.parameters(), stage.lr_max, betas=(stage.momentum, 0.99))
-        self.times = {"bare_ms": [], "step_ms": [], "batch_ms": []}
+        self.average = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.999))
+        self.times = {"bare_ms": [], "bare_full_ms": [], "batch_ms": [], "step_ms": []}
 
     def note(self, name: str, start: float) -> None:
         self.times[name].append(1e3 * (time.process_time() - start) / self.stage.steps)
@@ -51,12 +52,18 @@ class Beside(Callback):
         loader, start = self.dls.train, time.process_time()
         batches = [loader.batch(i) for i in range(self.stage.steps)]
         self.note("batch_ms", start)
+        self.bare("bare_ms", batches, False)
+        self.bare("bare_full_ms", batches, True)
+
+    def bare(self, name: str, batches: list, full: bool) -> None:
         start = time.process_time()
         for lr_imgs, hr in batches:
             self.adam.zero_grad()
             self.loss(self.net(lr_imgs), hr).backward()
+            if full: torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.stage.clip)
             self.adam.step()
-        self.note("bare_ms", start)
+            if full: self.average.update_parameters(self.net)
+        self.note(name, start)
 
     def before_train(self):
         self.start = time.process_time()
@@ -73,11 +80,12 @@ def measure(folder: Path, generator: str, options: dict, scale: int, size: int, 
     beside = Beside(net.train(), stage)
     with tempfile.TemporaryDirectory() as out:
         train(recipe, folder, out, device="cpu", progress=False, cbs=[beside])
-    bare, step, batch = (min(times) for times in beside.times.values())
+    best = {name: min(times) for name, times in beside.times.items()}
     row = dict(generator=generator, options=" ".join(f"{k}={v}" for k, v in options.items()), scale=scale, size=size, bs=bs)
-    row |= dict(parameters=sum(p.numel() for p in net.parameters()), bare_ms=f"{bare:.2f}", batch_ms=f"{batch:.2f}", step_ms=f"{step:.2f}")
-    more = step - bare - batch
-    return row | dict(more_ms=f"{more:.2f}", more_percent=f"{100 * more / bare:.1f}", batch_percent=f"{100 * batch / step:.1f}")
+    row |= dict(parameters=sum(p.numel() for p in net.parameters())) | {name: f"{value:.2f}" for name, value in best.items()}
+    more = best["step_ms"] - best["bare_ms"] - best["batch_ms"]
+    percents = dict(more_percent=100 * more / best["bare_ms"], batch_percent=100 * best["batch_ms"] / best["step_ms"])
+    return row | dict(more_ms=f"{more:.2f}") | {name: f"{value:.1f}" for name, value in percents.items()}
 
 
 def main() -> None:

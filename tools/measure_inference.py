@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Measure what the options of `upscale` do, on pictures whose originals are known; $SRFAST_DATA says where they are.
 
-kodak24: PSNR plain, in bfloat16, as ensemble and consistent, and how well trust ranks the error; one row a picture and scale.
+kodak24: PSNR in float32, in bfloat16, and in bfloat16 as ensemble and consistent; and how well trust ranks the error of the ensemble.
 consistent: how far the shrunk result is from the picture, with and without `consistent=True`, on every test picture.
 """
 import argparse
@@ -35,19 +35,18 @@ def spearman(x, y):
     return pd.Series(x.ravel()).corr(pd.Series(y.ravel()), method="spearman")
 
 
-def kodak24(model: str, scales: list) -> pd.DataFrame:
-    plain, rows = Upscaler(model, precision="float32"), []
-    options = {"bf16": dict(precision="bf16")}
-    options |= {name: {name: True, "precision": "float32"} for name in ("ensemble", "consistent")}
-    others = {name: Upscaler(model, **option) for name, option in options.items()}
-    for scale in scales:
-        for name, pair in load_set(find_set("Kodak24"), scale).items():
-            sr, trust = plain(pair.lr_img, scale, return_trust=True)
-            error = np.abs(sr.astype(float) - pair.hr).mean(-1)
-            results = {"plain": sr} | {kind: upscaler(pair.lr_img, scale) for kind, upscaler in others.items()}
-            row = {"model": model, "scale": scale, "picture": name}
-            row |= {f"psnr_{n}": psnr(x, pair.hr, scale) for n, x in results.items()}
-            rows.append(row | {"spearman": spearman(1 - trust, error), "trust_mean": trust.mean()})
+def kodak24(model: str, scale: int) -> pd.DataFrame:
+    kinds = {"float32": dict(precision="float32"), "bf16": {}, "ensemble": dict(ensemble=True), "consistent": dict(consistent=True)}
+    upscalers, rows = {kind: Upscaler(model, **{"precision": "bf16"} | options) for kind, options in kinds.items()}, []
+    for name, pair in load_set(find_set("Kodak24"), scale).items():
+        row = {"model": model, "scale": scale, "picture": name}
+        for kind, upscaler in upscalers.items():
+            sr = upscaler(pair.lr_img, scale, return_trust=kind == "ensemble")
+            if kind == "ensemble":
+                sr, trust = sr
+                row |= {"spearman": spearman(1 - trust, np.abs(sr.astype(float) - pair.hr).mean(-1)), "mean_trust": trust.mean()}
+            row[f"psnr_{kind}"] = psnr(sr, pair.hr, scale)
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -63,17 +62,16 @@ def test_pictures(scale: int):
     for value in (0, 1, 128, 254, 255): yield "flat", str(value), np.full((40, 50, 3), value, np.uint8), None
 
 
-def consistent(model: str, scales: list) -> pd.DataFrame:
+def consistent(model: str, scale: int) -> pd.DataFrame:
     upscalers, rows = {"plain": Upscaler(model), "consistent": Upscaler(model, consistent=True)}, []
-    for scale in scales:
-        for set_name, name, lr_img, hr in test_pictures(scale):
-            row = {"model": model, "scale": scale, "set": set_name, "picture": name}
-            for kind, upscaler in upscalers.items():
-                sr = upscaler(lr_img, scale)
-                off = misses(sr, lr_img)
-                row |= {f"worst_{kind}": off.max(), f"beyond_1_{kind}": (off > 1).mean()}
-                row[f"psnr_{kind}"] = None if hr is None else psnr(sr, hr, scale)
-            rows.append(row)
+    for set_name, name, lr_img, hr in test_pictures(scale):
+        row = {"model": model, "scale": scale, "set": set_name, "picture": name}
+        for kind, upscaler in upscalers.items():
+            sr = upscaler(lr_img, scale)
+            off = misses(sr, lr_img)
+            row |= {f"worst_{kind}": off.max(), f"beyond_1_{kind}": (off > 1).mean()}
+            row[f"psnr_{kind}"] = None if hr is None else psnr(sr, hr, scale)
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -85,9 +83,11 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, help="default: data/results/inference_WHAT.csv")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    table = {"kodak24": kodak24, "consistent": consistent}[args.what](args.model, args.scale)
-    command = shlex.join(["python", "tools/measure_inference.py", *sys.argv[1:]])
-    save_results(table, args.out or RESULTS / f"inference_{args.what}.csv", command=command)
+    command, tables = shlex.join(["python", "tools/measure_inference.py", *sys.argv[1:]]), []
+    for scale in args.scale:
+        tables.append({"kodak24": kodak24, "consistent": consistent}[args.what](args.model, scale))
+        table = pd.concat(tables, ignore_index=True)
+        save_results(table, args.out or RESULTS / f"inference_{args.what}.csv", command=command)
     groups = ["scale"] if args.what == "kodak24" else ["set", "scale"]
     print(table.groupby(groups).mean(numeric_only=True).round(4).to_string())
 

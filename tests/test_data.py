@@ -1,0 +1,146 @@
+"""Data from everywhere: sets fetched from a server, pairs, files of patches, and trainings on each."""
+import json
+import shutil
+import threading
+import zipfile
+from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+from PIL import Image
+from worker import RECIPE, at, crash, same_weights
+
+from srfast import datasets
+from srfast.core import ImageError
+from srfast.datasets import Archive, NamedSet, find_set
+from srfast.degrade import Degradation
+from srfast.resize import imresize
+from srfast.runs import Run
+from srfast.splits import write_patches
+from srfast.training import train
+
+SHORT = replace(RECIPE, stages=(replace(RECIPE.stages[0], epochs=2),))
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args): pass
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A folder on this machine's own web server, an empty data folder, and a set `tiny` that comes from there."""
+    (tmp_path / "site").mkdir()
+    monkeypatch.setenv("SRFAST_DATA", str(tmp_path / "data"))
+    with ThreadingHTTPServer(("localhost", 0), partial(Quiet, directory=str(tmp_path / "site"))) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        url = f"http://localhost:{http.server_port}/tiny.zip"
+        monkeypatch.setitem(datasets.SETS, "tiny", NamedSet("train/tiny", 4, "free", (Archive(url, ("*.png",)),)))
+        yield tmp_path
+        http.shutdown()
+
+
+def pack(pictures, path, n=4):
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(pictures.iterdir())[:n]:
+            archive.write(file, f"tiny/{file.name}")
+
+
+def test_a_set_is_fetched_once_and_unpacked(server, pictures):
+    pack(pictures, server / "site/tiny.zip")
+    folder = find_set("tiny")
+    assert folder == server / "data/train/tiny" and len(list(folder.glob("*.png"))) == 4
+    (server / "site/tiny.zip").unlink()
+    assert find_set("tiny") == folder
+    assert not list((server / "data").rglob(".*"))
+
+
+def test_another_file_under_the_same_name_is_refused(server, pictures):
+    pack(pictures, server / "site/tiny.zip")
+    shutil.rmtree(find_set("tiny"))
+    (server / "data/archives/tiny.zip").unlink()
+    pack(pictures, server / "site/tiny.zip", 3)
+    with pytest.raises(ImageError, match="the file is damaged, or another one"):
+        find_set("tiny")
+    assert not (server / "data/archives/tiny.zip").exists() and not (server / "data/train/tiny").exists()
+
+
+def test_a_published_hash_is_checked(server, pictures, monkeypatch):
+    pack(pictures, server / "site/tiny.zip")
+    archive = replace(datasets.SETS["tiny"].archives[0], hash="md5:" + "0" * 32)
+    monkeypatch.setitem(datasets.SETS, "tiny", replace(datasets.SETS["tiny"], archives=(archive,)))
+    with pytest.raises(ImageError, match="expected md5 0000"):
+        find_set("tiny")
+
+
+def test_without_a_net_it_says_what_to_put_where(server):
+    with pytest.raises(ImageError) as told:
+        find_set("tiny")
+    assert "cannot be fetched" in str(told.value) and "put its 4 pictures into" in str(told.value)
+    assert str(server / "data/archives") in str(told.value)
+    assert not (server / "data/train").exists()
+
+
+def test_an_archive_without_its_pictures(server):
+    with zipfile.ZipFile(server / "site/tiny.zip", "w") as archive:
+        archive.writestr("readme.txt", "nothing here")
+    with pytest.raises(ImageError, match="expected pictures"):
+        find_set("tiny")
+    assert not (server / "data/train/tiny").exists()
+
+
+def test_a_training_from_a_name_a_pair_of_folders_and_a_file(server, pictures):
+    pack(pictures, server / "site/tiny.zip", 10)
+    named = train(SHORT, "tiny", server / "named", progress=False)
+    small = server / "small"
+    small.mkdir()
+    for file in (server / "data/train/tiny").iterdir():
+        hr = Image.open(file).convert("RGB")
+        w, h = (n - n % SHORT.scale for n in hr.size)
+        hr = np.asarray(hr.crop((0, 0, w, h)))
+        Image.fromarray(imresize(hr, 1 / SHORT.scale)).save(small / f"{file.stem}x{SHORT.scale}.png")
+    pairs = train(SHORT, (small, "tiny"), server / "pairs", progress=False)
+    assert same_weights(pairs.path, named.path)
+    write_patches(server / "data/train/tiny", server / "tiny.h5", size=SHORT.stages[0].size, scale=SHORT.scale, progress=False)
+    patches = train(SHORT, server / "tiny.h5", server / "patches", progress=False)
+    assert len(patches.history) == 2
+    assert json.loads((patches.path / "run.json").read_text())["data"]["pictures"] == 10
+
+
+def test_a_degradation_goes_on_to_the_bit_and_another_one_is_refused(pictures, tmp_path):
+    worse = replace(RECIPE, degradation=Degradation(blur=(0, 2), noise=(0, 20), jpeg=(40, 90)))
+    whole = train(worse, pictures, tmp_path / "whole", progress=False)
+    with pytest.raises(RuntimeError, match="crash"):
+        train(worse, pictures, tmp_path / "broken", progress=False, checkpoint_minutes=0, cbs=[at(13, "after_batch", crash)()])
+    train(worse, pictures, tmp_path / "broken", progress=False, checkpoint_minutes=0)
+    assert same_weights(tmp_path / "broken", whole.path)
+    assert not same_weights(train(RECIPE, pictures, tmp_path / "clean", progress=False).path, whole.path)
+    with pytest.raises(ValueError, match="degradation"):
+        train(replace(worse, degradation=Degradation(blur=1)), pictures, tmp_path / "whole", progress=False)
+
+
+def test_broken_pictures_are_counted_and_the_rest_is_learned(pictures, tmp_path, capsys):
+    folder = shutil.copytree(pictures, tmp_path / "some")
+    for n in range(7):
+        (folder / f"bad{n}.png").write_bytes(b"no picture")
+    with pytest.warns(UserWarning, match=r"7 of \d+ pictures cannot be used") as told:
+        run = train(SHORT, folder, tmp_path / "run")
+    assert str(told[0].message).count("bad") == 5
+    assert "7 skipped" in capsys.readouterr().err
+    assert len(Run(run.path).history) == 2
+
+
+def test_results_can_be_shown(pictures):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    split, net = RECIPE.read(pictures), RECIPE.create()
+    learn = RECIPE.learner(net, split)
+    learn.dls.show_batch(max_n=2)
+    assert len(plt.gcf().axes) == 4
+    learn.show_results(max_n=1)
+    assert [ax.get_title() for ax in plt.gcf().axes] == ["low", "result", "original"]
+    plt.close("all")

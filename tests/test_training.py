@@ -1,0 +1,116 @@
+"""A training in bad circumstances: it says clearly what is wrong, and nothing is lost."""
+import shutil
+import signal
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from safetensors.torch import load_file
+from worker import RECIPE, Work, at, limit_files, same_weights, spoil_gradient, spoil_input
+
+from srfast.runs import Run, load_checkpoint
+from srfast.training import train
+
+
+def goes_on(pictures, out, whole):
+    """Whether the same call ends like the run that had no trouble."""
+    return Work(pictures, out).end() == "done" and same_weights(out, whole.path) and Run(out).history == whole.history
+
+
+@pytest.mark.parametrize("size, written", [
+    (300, set()), (3_000, {"run.json"}), (250_000, {"run.json", "history.csv", "model.safetensors"}),
+])
+def test_a_full_disk(size, written, pictures, whole, tmp_path):
+    out = tmp_path / "run"
+    told = Work(pictures, out, before=[partial(limit_files, size)]).end()
+    assert told.startswith("OSError") and "the same call goes on" in told and str(out) in told
+    assert {p.name for p in out.iterdir() if p.is_file()} == written
+    assert list(out.rglob(".*")) == []
+    assert goes_on(pictures, out, whole)
+
+
+def test_a_disk_that_fills_later_leaves_the_last_checkpoint(pictures, whole, tmp_path):
+    Work(pictures, tmp_path, minutes=0, cbs=[at(13, "before_batch", spoil_input)]).end()
+    told = Work(pictures, tmp_path, before=[partial(limit_files, 250_000)]).end()
+    assert told.startswith("OSError")
+    assert load_checkpoint(Run(tmp_path))["step"] == 12
+    assert goes_on(pictures, tmp_path, whole)
+
+
+def test_a_place_that_cannot_be_written(pictures, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="file/run"):
+        train(RECIPE, pictures, tmp_path / "file/run", progress=False)
+    if Path("/sys").is_mount():
+        with pytest.raises(OSError, match="/sys/srfast"):
+            train(RECIPE, pictures, "/sys/srfast", progress=False)
+
+
+@pytest.mark.parametrize("step, event, spoil, told, kept", [
+    (15, "before_batch", spoil_input, "the loss is not finite at step 15", 10),
+    (15, "after_backward", spoil_gradient, "the loss is not finite at step 16", 10),
+    (20, "after_backward", spoil_gradient, "a weight is not finite at step 20", 10),
+])
+def test_what_is_no_number_is_never_saved(step, event, spoil, told, kept, pictures, whole, tmp_path):
+    assert told in Work(pictures, tmp_path, cbs=[at(step, event, spoil)]).end()
+    assert load_checkpoint(Run(tmp_path))["step"] == kept
+    assert all(value.isfinite().all() for value in load_file(tmp_path / "model.safetensors").values())
+    assert goes_on(pictures, tmp_path, whole)
+
+
+def test_no_weights_that_are_no_numbers_between_epochs(pictures, tmp_path):
+    told = Work(pictures, tmp_path, minutes=0, cbs=[at(15, "after_backward", spoil_gradient)]).end()
+    assert "a weight is not finite at step 15" in told
+    assert load_checkpoint(Run(tmp_path))["step"] == 14
+
+
+def test_the_second_in_a_folder_is_turned_away(pictures, whole, tmp_path):
+    first = Work(pictures, tmp_path, minutes=0, waits=True)
+    first.step()
+    files = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    other = replace(RECIPE, seed=1)
+    assert "another process is training in this folder" in Work(pictures, tmp_path).end()
+    assert "seed: was 0, now 1" in Work(pictures, tmp_path, recipe=other).end()
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == files
+    first.kill()
+    assert first.end() == signal.SIGKILL
+    assert goes_on(pictures, tmp_path, whole)
+
+
+def test_another_training_does_not_enter_the_folder(pictures, whole, tmp_path):
+    with pytest.raises(ValueError, match="holds another training .*seed"):
+        train(replace(RECIPE, seed=1), pictures, whole.path, device="cpu", progress=False)
+    shutil.copytree(pictures, tmp_path / "more")
+    Image.new("RGB", (100, 100)).save(tmp_path / "more/new.png")
+    with pytest.raises(ValueError, match="holds another training .*data"):
+        train(RECIPE, tmp_path / "more", whole.path, device="cpu", progress=False)
+
+
+@pytest.mark.parametrize("text", [None, "", '{"recipe": {', "[1, 2]", "\x00" * 500])
+def test_checkpoints_of_who_knows_what_are_refused(text, pictures, whole, tmp_path):
+    shutil.copytree(whole.path, tmp_path, dirs_exist_ok=True)
+    file = tmp_path / "run.json"
+    file.unlink()
+    if text is not None: file.write_text(text)
+    with pytest.raises(ValueError, match="run.json is missing or damaged"):
+        train(RECIPE, pictures, tmp_path, device="cpu", progress=False)
+    if text: assert file.read_text() == text
+
+
+def test_another_seed_gives_other_weights(pictures, whole, tmp_path):
+    assert Work(pictures, tmp_path, recipe=replace(RECIPE, seed=1)).end() == "done"
+    assert not same_weights(tmp_path, whole.path)
+
+
+def test_stopped_politely_by_a_signal(pictures, whole, tmp_path):
+    work = Work(pictures, tmp_path, waits=True)
+    for _ in range(4):
+        work.step()
+        work.go_on()
+    work.step()
+    work.kill(signal.SIGTERM)
+    assert work.end().startswith("KeyboardInterrupt: stopped")
+    assert load_checkpoint(Run(tmp_path))["step"] in (5, 6)
+    assert goes_on(pictures, tmp_path, whole)

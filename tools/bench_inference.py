@@ -1,0 +1,122 @@
+#!/usr/bin/env python
+"""Processor time and memory of `upscale` on one thread, all in one run, to data/results/bench_inference.csv.
+
+Each time is the least of several turns by `time.process_time`, so other work on the machine counts little. The roofline
+is the best rate of plain 3 x 3 convolutions; rates of networks are for one tile of 256 pixels with its overlap.
+"""
+import argparse
+import resource
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from srfast.core import wants_bf16
+from srfast.evaluation import multiply_adds, save_results
+from srfast.resize import imresize
+from srfast.tiles import enlarge
+from srfast.weights import list_weights, load_generator
+
+RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
+TILE, SIDE = 256, 512
+
+
+def least(work, turns: int) -> float:
+    """Least processor seconds of `turns`, after one to warm up at a time."""
+    def once():
+        start = time.process_time()
+        work()
+        return time.process_time() - start
+    return min(once() for _ in range(turns + 1))
+
+
+def nhwc(x): return x.contiguous(memory_format=torch.channels_last)
+
+
+def roofline(dtype, turns: int) -> float:
+    """FLOP/s of a stack of 3 x 3 convolutions, the best of two widths."""
+    rates = []
+    for width in (48, 64):
+        x, kernel = nhwc(torch.rand(1, width, 292, 292)).to(dtype), nhwc(torch.rand(width, width, 3, 3) / 1000).to(dtype)
+        def stack(y=x, kernel=kernel):
+            for _ in range(8): y = F.conv2d(y, kernel, padding=1)
+        rates.append(8 * 2 * 9 * width**2 * 292**2 / least(stack, turns))
+    return max(rates)
+
+
+def bench_network(model: str, scale: int, bf16: bool, peak: float, turns: int) -> dict:
+    """What one bundled network takes, in tiles and at once."""
+    net = load_generator(model, scale).to(memory_format=torch.channels_last)
+    side, img = TILE + 2 * net.spec.overlap, np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    lr_imgs, whole = nhwc(torch.rand(1, 3, side, side)), torch.rand(1, 3, SIDE, SIDE)
+    flop = 2e9 * multiply_adds(net, scale) / (1280 * 720) * (scale * side) ** 2
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        rate = flop / least(lambda: net(lr_imgs), turns)
+        at_once = least(lambda: net(whole), turns)
+    tiled = least(lambda: enlarge(net, img, TILE, bf16=bf16), turns)
+    quarter = least(lambda: enlarge(net, img[: SIDE // 2, : SIDE // 2], TILE, bf16=bf16), turns)
+    return {
+        "gflop_per_s": rate / 1e9, "share_of_roofline": rate / peak, "ms_per_megapixel_in": tiled * 1e9 / SIDE**2,
+        "ms_per_megapixel_out": tiled * 1e9 / (SIDE * scale) ** 2, "tiled_against_plain_torch": tiled / at_once,
+        "four_times_the_pixels": tiled / quarter,
+    }
+
+
+def bench_bicubic(scale: int, turns: int) -> dict:
+    """Milliseconds per megapixel of the result."""
+    img = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    imgs, pil, size = torch.rand(1, 3, SIDE, SIDE), Image.fromarray(img), (SIDE * scale, SIDE * scale)
+    ways = {"imresize": lambda: imresize(img, scale), "PIL": lambda: pil.resize(size, Image.BICUBIC),
+            "torch": lambda: F.interpolate(imgs, size=size, mode="bicubic")}
+    return {f"ms_per_megapixel_out_{name}": least(work, turns) * 1e9 / size[0] ** 2 for name, work in ways.items()}
+
+
+CHILD = "import sys, numpy as np, resource, srfast; tile = eval(sys.argv[2]); side = int(sys.argv[1]);" \
+    "srfast.upscale(np.zeros((side, side, 3), np.uint8) + np.arange(side, dtype=np.uint8)[:, None], 4, tile=tile);" \
+    "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+
+
+def child(side: int, tile: str) -> tuple[float, float]:
+    """Processor seconds and greatest memory in MB of a process that enlarges one picture of `side` pixels by 4."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, "-c", CHILD, str(side), tile], capture_output=True, text=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, int(done.stdout) / 1024
+
+
+def bench(turns: int) -> pd.DataFrame:
+    rows = []
+    def tell(found: dict, **which): rows.extend(which | {"what": what, "value": value} for what, value in found.items())
+    for precision in ("float32", "bf16") if wants_bf16("auto", "cpu") else ("float32",):
+        peak = roofline(torch.bfloat16 if precision == "bf16" else torch.float32, turns)
+        tell({"gflop_per_s": peak / 1e9}, model="roofline", precision=precision)
+        for model, scales in list_weights().items():
+            for scale in scales:
+                tell(bench_network(model, scale, precision == "bf16", peak, turns), model=model, scale=scale, precision=precision)
+    for scale in (2, 4): tell(bench_bicubic(scale, turns), model="bicubic", scale=scale)
+    (start, base), (_, tiled), (_, whole) = child(16, str(TILE)), child(SIDE, str(TILE)), child(SIDE, "None")
+    tell({"start_up_cpu_s": start, "memory_mb_16_pixels": base, f"memory_mb_{SIDE}_pixels_tiled": tiled,
+          f"memory_mb_{SIDE}_pixels_at_once": whole}, model="photo", scale=4)
+    return pd.DataFrame(rows)[["model", "scale", "precision", "what", "value"]].astype({"scale": "Int64"})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--turns", type=int, default=3, help="of each measurement, after one to warm up")
+    parser.add_argument("-o", "--out", type=Path, default=RESULTS / "bench_inference.csv")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    table = bench(args.turns)
+    save_results(table, args.out, command=shlex.join(["python", "tools/bench_inference.py", *sys.argv[1:]]))
+    wide = table.pivot_table("value", "what", ["precision", "model", "scale"], dropna=False, sort=False).dropna(axis=1, how="all")
+    print(wide.round(3).fillna("").to_string())
+
+
+if __name__ == "__main__": main()
