@@ -24,6 +24,7 @@ _MODULE_OF = {
     "list_weights": "weights",
     "load_generator": "weights",
     "read_img": "image",
+    "Picture": "image",
     "write_img": "write",
     "ImageError": "core",
     "WeightsError": "core",

@@ -140,6 +140,11 @@ def frame_count(
     "How many frames or pages there are."
     return getattr(img, "n_frames", 1) if img.format in (*MOVING, "TIFF", None) else 1
 
+# %% ../nbs/01_image.ipynb #db8be003
+def _weight(img: Image.Image, frames: int) -> int:
+    "How many pixels a frame of `img` counts as."
+    return max(img.width * img.height, 256 if frames > 1 else 0)
+
 # %% ../nbs/01_image.ipynb #88079387
 def open_img(
     src: str | Path | bytes | io.IOBase,  # path, bytes of a file, or open binary file
@@ -155,8 +160,8 @@ def open_img(
         try:
             with _parsing(limit):
                 frames = frame_count(img)
-            if img.width * img.height * frames > limit:
-                raise _too_large(limit, img.width * img.height * frames, frames)
+            if _weight(img, frames) * frames > limit:
+                raise _too_large(limit, _weight(img, frames) * frames, frames)
         except Exception:
             img.close()
             raise
@@ -317,20 +322,23 @@ def read_frames(
     if isinstance(img, Picture) and img.n_frames > 1:
         yield from (upright(frame, name) for frame in img.frames)
         return
-    limit, seen, frames = pixel_limit("in", max_pixels), 0, frame_count(img)
+    limit, seen, frames, shown = pixel_limit("in", max_pixels), 0, frame_count(img), img.tell()
     for i in range(frames):
         if frames > 1:
             with named_errors(name), _parsing(limit):
                 img.seek(i)
             if i and img.format == "TIFF" and img.tag_v2.get(254, 0) & 1:
                 continue
-        seen += img.width * img.height
+        seen += _weight(img, frames)
         if seen > limit and getattr(img, "tile", None):
             raise ImageError(f"{name}: {_too_large(limit, seen, i + 1)}")
         frame = upright(img, name)
         if frames > 1 and img.format in MOVING:
             frame.info.setdefault("duration", 0)
         yield frame
+    if frames > 1:
+        with named_errors(name), _parsing(limit):
+            img.seek(shown)
 
 # %% ../nbs/01_image.ipynb #d5166900
 def gather(

@@ -5,10 +5,6 @@ import sys
 import fuzz
 import pytest
 
-# Inputs (seed, number) that once failed.
-KEPT = []
-
-
 def run_fuzz(*args):
     """`tools/fuzz.py` in a process of its own, so that its memory is its own."""
     return subprocess.run([sys.executable, fuzz.__file__, *map(str, args)], capture_output=True, text=True)
@@ -18,12 +14,6 @@ def test_damaged_pictures_are_enlarged_or_refused():
     done = run_fuzz("--inputs", 2000)
     assert done.returncode == 0, done.stdout
     assert " 0 failed" in done.stdout
-
-
-@pytest.mark.parametrize("seed, number", KEPT)
-def test_what_once_failed_fails_no_more(seed, number):
-    done = run_fuzz("--seed", seed, "--first", number, "--inputs", 1)
-    assert done.returncode == 0, done.stdout
 
 
 def test_twenty_originals_of_ten_formats_are_damaged_the_same_way_each_time():

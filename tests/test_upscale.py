@@ -411,7 +411,10 @@ def test_an_animation_that_plays_once_plays_once(tmp_path):
 
 def test_an_opened_animation_is_a_picture_too_and_a_result_can_be_given_back():
     data, _ = movie("webp")
-    with Image.open(io.BytesIO(data)) as source: result = UPSCALER(source, 2)
+    with Image.open(io.BytesIO(data)) as source:
+        source.seek(2)
+        result = UPSCALER(source, 2)
+        assert (source.tell(), source.n_frames) == (2, 4)
     again = UPSCALER(result, 2)
     assert (result.n_frames, again.n_frames, again.size) == (4, 4, (128, 96))
 
@@ -466,6 +469,13 @@ def test_limits_come_from_the_environment(monkeypatch):
     assert srfast.upscale(encoded(RGB), 2).size == (48, 40)
     monkeypatch.setenv("SRFAST_MAX_PIXELS_OUT", "lots")
     with pytest.raises(ValueError, match="SRFAST_MAX_PIXELS_OUT .* got 'lots'"): srfast.upscale(encoded(RGB), 2)
+
+
+def test_a_crowd_of_tiny_frames_counts():
+    frame = b"!\xf9\x04\x04\x05\0\0\0," + struct.pack("<4HB", 0, 0, 1, 1, 0) + b"\x02\x02\x4c\x01\0"
+    data = b"GIF89a" + struct.pack("<HH3B", 1, 1, 0x80, 0, 0) + bytes(6) + frame * 5000 + b";"
+    assert srfast.read_img(data, max_pixels=1_280_000).n_frames == 5000
+    with pytest.raises(srfast.ImageError, match="got 1,280,000 in 5000 frames"): srfast.read_img(data, max_pixels=1_279_999)
 
 
 def gif_with_a_hidden_giant(first):
