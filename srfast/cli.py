@@ -53,12 +53,12 @@ def _is_folder(out: Path, many: bool) -> bool:
 def _make_job(source: Path, out: Path | None, many: bool, mark: str, wish: dict) -> _Job:
     "The job for `source`: its target is `out`, in the folder `out`, or beside it; an `ImageError` if it cannot be done."
     from srfast.core import ImageError
-    from srfast.image import open_img
+    from srfast.image import open_img, upright_size
     from srfast.inference import target_shape
     from srfast.write import WRITABLE, check_fits, frames_kind
 
     with open_img(source) as img:
-        h, w = target_shape(img.height, img.width, **wish)
+        h, w = target_shape(*upright_size(img)[::-1], **wish)
         carried = img.has_transparency_data, frames_kind(img)
     suffix = source.suffix if source.suffix.lower() in WRITABLE else ".png"
     folder = source.parent if out is None else out

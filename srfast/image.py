@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FORMATS', 'DAMAGE', 'MOVING', 'pixel_limit', 'named_errors', 'source_name', 'frame_count', 'open_img', 'Picture',
-           'deep_picture', 'upper_bits', 'deep_values', 'upright', 'read_frames', 'gather', 'read_img']
+           'deep_picture', 'upper_bits', 'deep_values', 'upright_size', 'upright', 'read_frames', 'gather', 'read_img']
 
 # %% ../nbs/01_image.ipynb #2f3d4f32
 import io
@@ -272,6 +272,18 @@ def _turned(img: Image.Image) -> Image.Image:
     if sideways and "dpi" in img.info:
         img.info["dpi"] = tuple(img.info["dpi"])[::-1]
     return img
+
+# %% ../nbs/01_image.ipynb #8a30241b
+def upright_size(
+    img: Image.Image,  # from `open_img`, not yet decoded
+) -> tuple[int, int]:  # (width, height) as it will stand, as far as its header tells
+    "The size of the upright picture, known without decoding it."
+    try:
+        told = img.format != "PNG" or "exif" in img.info  # Pillow decodes a PNG to look for EXIF behind its pixels
+        sideways = told and img.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    except DAMAGE:
+        sideways = False
+    return img.size[::-1] if sideways else img.size
 
 # %% ../nbs/01_image.ipynb #d08c85d2
 def _whole_values(high: Image.Image, low: Image.Image, raw: str) -> np.ndarray:

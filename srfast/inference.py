@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 from .backproject import backproject
 from .core import ImageError, is_watched, pick_device, wants_bf16
 from .foreign import is_foreign, load_foreign
-from .image import frame_count, gather, open_img, pixel_limit, read_frames, source_name
+from .image import frame_count, gather, open_img, pixel_limit, read_frames, source_name, upright_size
 from .planes import Planes, bleed, enlarged_info, join_img, split_img
 from .resize import imresize
 from .tiles import count_tiles, enlarge
@@ -391,8 +391,8 @@ def _allowed_shape(upscaler, shape: tuple[int, int], wish: dict, name: str, fram
 def _upscale_frames(upscaler, img: Image.Image, name: str, wish: dict, maps: list | None, progress) -> Image.Image:
     "A PIL image, decoded or not, enlarged frame by frame."
     frames, results, made = frame_count(img), [], 0
-    if wish["width"] is wish["height"] is wish["size"] is None and 0 not in img.size:
-        _allowed_shape(upscaler, img.size[::-1], wish, name, 1 if img.format == "TIFF" else frames)
+    if 0 not in img.size:
+        _allowed_shape(upscaler, upright_size(img)[::-1], wish, name, 1 if img.format == "TIFF" else frames)
     with _Report(progress, frames) as report:
         for frame in read_frames(img, name, max_pixels=upscaler.max_pixels_in):
             shape = _allowed_shape(upscaler, frame.size[::-1], wish, name)

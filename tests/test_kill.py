@@ -22,11 +22,15 @@ kills, names = json.load(sys.stdin)
 random.seed(0)
 os.dup2(os.dup(1), 9)
 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-run(["upscale", *names, "-o", "warm", "--scale", "1"])
+work = ["upscale", *names, "--scale", "1", "--force", "-o"]
+run([*work, "warm"])
+start = time.perf_counter()
+run([*work, "warm"])
+one_round = time.perf_counter() - start
 for number in range(kills):
     if not (pid := os.fork()):
-        while True: run(["upscale", *names, "-o", "out", "--scale", "1", "--force"])
-    time.sleep(random.uniform(.01, .4))
+        while True: run([*work, "out"])
+    time.sleep(random.uniform(0, 1.5) * one_round)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     found = {}

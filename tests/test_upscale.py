@@ -459,6 +459,18 @@ def test_limits_count_all_frames_and_are_known_before_decoding(kind, monkeypatch
     assert decoded == []
 
 
+@pytest.mark.parametrize("wish", [dict(scale=3), dict(size=(60, 72)), dict(width=60), dict(height=72), dict(longest=72)], ids=str)
+def test_results_that_are_too_large_are_refused_before_decoding_even_when_lying(wish, monkeypatch):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(RGB, "JPEG", exif=exif)
+    assert srfast.Upscaler(max_pixels_out=4320)(data, **wish).size == (60, 72)
+    decoded = []
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: decoded.append(self) or 1 / 0)
+    with pytest.raises(srfast.ImageError, match="at most 4,319 pixels, got 60 x 72"): srfast.Upscaler(max_pixels_out=4319)(data, **wish)
+    assert decoded == []
+
+
 def test_limits_come_from_the_environment(monkeypatch):
     monkeypatch.setenv("SRFAST_MAX_PIXELS_IN", "479")
     with pytest.raises(srfast.ImageError, match="at most 479 pixels"): srfast.upscale(encoded(RGB))

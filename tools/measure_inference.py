@@ -3,6 +3,7 @@
 
 kodak24: PSNR in float32, in bfloat16, and in bfloat16 as ensemble and consistent; and how well trust ranks the error of the ensemble.
 consistent: how far the shrunk result is from the picture, with and without `consistent=True`, on every test picture.
+record: writes what bfloat16 changes, by data/results/inference_kodak24.csv, into the bundled weights; `precision='auto'` goes by it.
 """
 import argparse
 import os
@@ -18,6 +19,7 @@ from srfast.evaluation import evaluate_pair, find_set, load_set, save_results
 from srfast.image import read_img
 from srfast.inference import Upscaler
 from srfast.resize import imresize
+from srfast.weights import add_bundled, find_weights
 
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
 
@@ -75,14 +77,22 @@ def consistent(model: str, scale: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def record(model: str) -> None:
+    table = pd.read_csv(RESULTS / "inference_kodak24.csv").query("model == @model")
+    changes = (table.psnr_bf16 - table.psnr_float32).groupby(table.scale).mean()
+    for scale, change in changes.items():
+        print(add_bundled(find_weights(model, scale), model, story={"bf16_psnr_change": round(change, 4)}).name, f"{change:+.4f} dB")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("kodak24", "consistent"))
+    parser.add_argument("what", choices=("kodak24", "consistent", "record"))
     parser.add_argument("--model", default="photo", help="bundled name, run folder or weights file")
     parser.add_argument("--scale", nargs="+", type=int, default=[2, 3, 4])
     parser.add_argument("-o", "--out", type=Path, help="default: data/results/inference_WHAT.csv")
     args = parser.parse_args()
     torch.set_num_threads(1)
+    if args.what == "record": return record(args.model)
     command, tables = shlex.join(["python", "tools/measure_inference.py", *sys.argv[1:]]), []
     for scale in args.scale:
         tables.append({"kodak24": kodak24, "consistent": consistent}[args.what](args.model, scale))
