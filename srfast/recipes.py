@@ -64,10 +64,10 @@ def vdsr_recipes() -> list[Recipe]:  # full and small
     "VDSR for x2, x3, x4 on luminance. Source: Kim et al. (2016)."
     rule = dict(decay=(2500, 0.1), optimizer="sgd", wd=1e-4, loss="mse", y_only=True, clip=0.4, clip_by_lr=True)
     full = Stage("sgd", 48, 64, 20, 500, lr_max=0.1, warmup=0, **rule)
-    small = (Stage("adam", 48, 8, 16, 500, y_only=True), Stage("again", 48, 8, 6, 500, lr_max=5e-4, y_only=True))
+    small = Stage("adam", 48, 8, 16, 500, y_only=True)
     return [
         Recipe("t91_vdsr", "vdsr", 4, (full,), scales=(2, 3, 4), valid_size=144),
-        Recipe("t91_vdsr_small", "vdsr", 4, small, scales=(2, 3, 4), valid_size=144),
+        Recipe("t91_vdsr_small", "vdsr", 4, (small,), scales=(2, 3, 4), valid_size=144),
     ]
 
 # %% ../nbs/33_recipes.ipynb #3eca39e5
