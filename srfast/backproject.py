@@ -78,7 +78,7 @@ def backproject(
     lr_img: np.ndarray,  # the picture it was made from, (h, w, C), h <= H and w <= W, same dtype
     steps: int = 100,  # at most so many corrections; where nothing stands in the way one or two are needed
 ) -> np.ndarray:  # like `img`
-    "`img` changed so that bicubic `imresize` shrinks it to `lr_img`, within one level where such a picture exists."
+    "`img` changed so that bicubic `imresize` shrinks it to `lr_img`: within one level on clean pictures, nearer on others."
     if img.dtype != lr_img.dtype or img.shape[2:] != lr_img.shape[2:] or min(np.subtract(img.shape[:2], lr_img.shape[:2])) < 0:
         raise ValueError(f"expected a picture no smaller than {lr_img.shape} and of {lr_img.dtype}, got {img.shape} of {img.dtype}")
     if img.shape[1] * lr_img.shape[0] > img.shape[0] * lr_img.shape[1]:  # the side that shrinks more comes first, as in `imresize`
