@@ -191,8 +191,9 @@ def write_history(
 def _history_row(keeper) -> dict:
     "What `history.csv` says of the epoch that ends."
     row = dict(stage=keeper.stage.name, epoch=keeper.done // keeper.stage.steps, step=keeper.done, lr=f"{keeper.opt.hypers[-1]['lr']:.3g}")
-    means = {name: total / keeper.stage.steps for name, total in keeper.sums.items()}
-    row |= {"train_loss" if name == "loss" else f"train_{name}": f"{mean:.6f}" for name, mean in means.items()}
+    row |= {f"train_{name}": f"{total / n:.6f}" for name, (total, n) in keeper.sums.items()}
+    for cb in keeper.learn.cbs:
+        row |= cb.history_row() if hasattr(type(cb), "history_row") else {}
     names, values = keeper.recorder.metric_names[2:-1], keeper.recorder.values[-1][1:]
     return row | {name: f"{value:.6f}" if name == "valid_loss" else f"{value:.4f}" for name, value in zip(names, values)}
 
@@ -205,11 +206,11 @@ class Keeper(Callback):
     def __init__(self, run: Run, stage: Stage, index: int, kept: dict, write_weights, minutes: float = 5):
         self.run, self.stage, self.index, self.minutes, self.write_weights = run, stage, index, minutes, write_weights
         self.done, self.sums, self.rows = kept["step"], dict(kept["sums"]), kept["rows"]
-        self.stop, self.diverged, self.saved = False, "", time.monotonic()
+        self.stop, self.diverged, self.saved, self.now = False, "", time.monotonic(), {}
 
     def after_loss(self):
         if self.training:
-            named = {"loss": self.loss, **getattr(self.loss_func, "parts", {})}
+            named = {getattr(self.loss_func, "called", "loss"): self.loss, **getattr(self.loss_func, "parts", {})}
             values = mean_of_ranks(torch.stack([value.detach().float() for value in named.values()])).tolist()
             self.check("the loss", math.isfinite(values[0]), self.done + 1)
             self.now = dict(zip(named, values))
@@ -218,7 +219,10 @@ class Keeper(Callback):
         if not self.training:
             return
         self.done += 1
-        self.sums |= {name: self.sums.get(name, 0.0) + value for name, value in self.now.items()}
+        for name, value in self.now.items():
+            total, n = self.sums.get(name, (0.0, 0))
+            self.sums[name] = total + value, n + 1
+        self.now = {}
         stop, due = any_rank(self.stop), any_rank(time.monotonic() - self.saved > 60 * self.minutes)
         if self.done % self.stage.steps and (stop or due):
             self.check_weights()
@@ -331,7 +335,7 @@ class Progress(Callback):
         if not self.keeper.rows or self.done % self.stage.steps:
             return
         row = self.keeper.rows[-1]
-        loss, (metric, value) = row["train_loss"], list(row.items())[-1]
+        loss, (metric, value) = next(v for k, v in row.items() if k.startswith("train_")), list(row.items())[-1]
         self.bar.set_postfix({"loss": loss, metric: value})
         if self.lines:
             left = (time.monotonic() - self.start) / max(self.done - self.first, 1) * (self.stage.total - self.done) / 60

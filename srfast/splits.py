@@ -10,13 +10,13 @@ import hashlib
 import re
 import warnings
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from .core import ImageError, is_watched, whole_file
-from .data import Pair, find_pictures, make_pair, read_pairs, read_rgb, split_pictures
+from .data import Pair, find_pictures, make_pair, read_pairs, read_rgb, shrink_to, split_pictures
 from .datasets import SETS, find_set
 from .degrade import Degradation
 from .image import open_img
@@ -32,6 +32,16 @@ class Split:
     story: dict  # what the weights will say of their data
     skipped: tuple[str, ...] = ()  # pictures that could not be used, and why
     degradation: Degradation | None = None  # how the small pictures were made; None: antialiased bicubic, or given
+
+    def shrunk(self, size: int, seed: int = 0) -> "Split":
+        "The same pictures with shorter sides of at most `size`, HR; small ones are made anew of those that are larger."
+
+        def fit(pair: Pair, i: int) -> Pair:
+            hr = shrink_to(pair.hr, size)
+            return pair if hr is pair.hr else make_pair(hr, pair.scale, self.degradation, seed + i)
+
+        train, valid = ([fit(pair, i) for i, pair in enumerate(pairs)] for pairs in (self.train, self.valid))
+        return replace(self, train=train, valid=valid)
 
     def __str__(self) -> str:
         scales = {p.scale for p in self.valid}
@@ -281,11 +291,12 @@ def read_split(
     n_valid: int = 12,  # pictures to keep out; of fewer than 60 a fifth
     seed: int = 0,  # another seed, another choice
     degradation: Degradation | None = None,  # how to make the small pictures; None: antialiased bicubic
+    largest: int | None = None,  # originals are shrunk as a whole until the shorter side has so many pixels; None: as they are
 ) -> Split:
     "Pairs at each scale, split by name and seed; what cannot be used is named in a warning and in `skipped`."
     given = isinstance(data, (tuple, list))
-    if degradation and (given or Path(data).suffix == ".h5"):
-        raise ValueError("expected a degradation with a folder of originals only, got small pictures as well")
+    if (degradation or largest) and (given or Path(data).suffix == ".h5"):
+        raise ValueError("expected a folder of originals only, to shrink them by the recipe, got small pictures as well")
     if not given and Path(data).suffix == ".h5":
         return _split_patches(Path(data), scales, n_valid, seed)
     folders = [folder_of(d) for d in (data if given else [data])]
@@ -297,7 +308,7 @@ def read_split(
     def make(file: Path) -> list[Pair]:
         if given:
             return [_given_pair(matched[s][file], file, s) for s in scales]
-        hr = read_rgb(file)
+        hr = shrink_to(read_rgb(file), largest) if largest else read_rgb(file)
         return [make_pair(hr, s, degradation, zlib.crc32(f"{seed}/{file.name}".encode())) for s in scales]
 
     found, bad = read_pairs(files, make)

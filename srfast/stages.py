@@ -32,6 +32,7 @@ class Stage:
 
     name: str = "pixels"  # for the history
     size: int = 128  # HR side of a patch
+
     bs: int = 16  # patches a batch
     epochs: int = 30  # each ends with a validation, a row of history and a checkpoint
     steps: int = 500  # batches an epoch
@@ -48,6 +49,7 @@ class Stage:
     clip_by_lr: bool = False  # VDSR's adjustable clipping
     freeze: bool = False  # train the last group of layers only
     lr_div: float = 1.0  # the first group of layers learns at lr_max / lr_div
+    whole: bool = False  # pictures shrunk to `size`, rather than patches cut from them
 
     def __post_init__(self):
         for name in ("size", "bs", "epochs", "steps"):
@@ -63,6 +65,10 @@ class Stage:
         "Steps in all."
         return self.epochs * self.steps
 
+    def rates(self, lr: float, n: int) -> list[float]:
+        "Learning rates of `n` groups of layers, the last one's being `lr`."
+        return [lr * self.lr_div ** (i / max(n - 1, 1) - 1) for i in range(n)] if n > 1 else [lr]
+
 # %% ../nbs/28_stages.ipynb #0a7e6819
 OPTIMIZERS = ("adam", "sgd")
 
@@ -75,8 +81,9 @@ class Stages(tuple):
         import pandas as pd
 
         always = ("name", "size", "bs", "epochs", "steps", "lr_max", "loss")
-        told = [f.name for f in fields(Stage) if f.name in always or any(getattr(s, f.name) != f.default for s in self)]
-        return pd.DataFrame([{name: getattr(stage, name) for name in told} for stage in self])
+        defaults = {f.name: f.default for stage in self for f in fields(stage)}
+        told = [name for name, value in defaults.items() if name in always or any(getattr(s, name, value) != value for s in self)]
+        return pd.DataFrame([{name: getattr(stage, name, "") for name in told} for stage in self])
 
     def _repr_html_(self) -> str:
         return self.table().to_html(index=False)
@@ -111,12 +118,11 @@ class StepRate(Callback):
     "Sets the learning rate from the number of steps done in this stage."
 
     def __init__(self, stage: Stage, done: int = 0):
-        self.stage, self.done = stage, done
+        self.stage, self.done, self.factor = stage, done, 1.0
 
     def before_batch(self):
         if self.training:
-            n, lr = len(self.opt.param_lists), lr_at(self.done, self.stage)
-            self.opt.set_hyper("lr", [lr * self.stage.lr_div ** (i / max(n - 1, 1) - 1) for i in range(n)] if n > 1 else lr)
+            self.opt.set_hyper("lr", self.stage.rates(self.factor * lr_at(self.done, self.stage), len(self.opt.param_lists)))
 
     def after_batch(self):
         self.done += self.training
@@ -163,6 +169,8 @@ class Average(Callback):
 
     def after_step(self):
         self.done += 1
+        if not any(p.requires_grad for p in self.net.parameters()):
+            return
         decay = min(self.decay, (1 + self.done) / (10 + self.done))
         averaged, live, counts = self.pairs = self.pairs or self._find_pairs()
         torch._foreach_lerp_(averaged, live, 1 - decay)

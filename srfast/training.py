@@ -6,8 +6,9 @@
 __all__ = ['Recipe', 'psnr_y', 'bicubic_psnr', 'parameter_groups', 'start_from', 'train']
 
 # %% ../nbs/30_training.ipynb #000a06bf
+from collections.abc import Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -17,7 +18,7 @@ from fastai.learner import Learner
 from fastcore.basics import patch
 from torch import Tensor, nn
 
-from .core import pick_device, set_seed, wants_bf16
+from .core import find_name, pick_device, set_seed, wants_bf16
 from .data import patch_dataloaders
 from .degrade import Degradation
 from .losses import takes_lr
@@ -73,6 +74,7 @@ class Recipe:
     ema: float = 0.999  # decay of the averaged weights
     precision: str = "auto"  # 'float32', 'bf16', or 'auto': bf16 where the processor has it
     degradation: Degradation | None = None  # how small pictures are made of originals; None: antialiased bicubic
+    turns: int = 8  # symmetries a patch is seen in: 8, 2 (faces have an upper side), or 1 (and digits a left one)
 
     def __post_init__(self):
         object.__setattr__(self, "stages", Stages(self.stages))
@@ -82,8 +84,17 @@ class Recipe:
 # %% ../nbs/30_training.ipynb #7049605e
 @patch
 def create(self: Recipe) -> nn.Module:
-    "The generator, untrained."
+    "The network, untrained."
     return create_generator(self.generator, self.scale, **self.options)
+
+# %% ../nbs/30_training.ipynb #38ca5fd2
+@patch
+def outcome(
+    self: Recipe,
+    net: nn.Module,  # from `create`
+) -> nn.Module:  # all of it; of a GAN the generator
+    "The part of the network that is averaged, shown and written."
+    return net
 
 # %% ../nbs/30_training.ipynb #5e145790
 @patch
@@ -92,7 +103,8 @@ def read(
     data,  # whatever `read_split` takes
 ) -> Split:  # pairs to learn from, pairs to measure on, what was skipped
     "The pictures of `data`, split by name and seed."
-    split = read_split(data, self.scales or (self.scale,), self.n_valid, self.seed, self.degradation)
+    largest = max(stage.size for stage in self.stages) if all(stage.whole for stage in self.stages) else None
+    split = read_split(data, self.scales or (self.scale,), self.n_valid, self.seed, self.degradation, largest)
     for stage in self.stages:
         self.loaders(split, stage)
         stage_loss(stage)
@@ -108,8 +120,10 @@ def loaders(
     first: int = 0,  # number of the first batch
 ) -> DataLoaders:
     "Random patches to train on, the middles of pictures to measure on."
-    batches = stage.size, stage.bs, stage.steps, seed, first, self.valid_size
-    return patch_dataloaders(split.train, split.valid, *batches, split.degradation)
+    valid_size = min(self.valid_size, stage.size) if stage.whole else self.valid_size
+    split = split.shrunk(stage.size, self.seed) if stage.whole else split
+    batches = stage.size, stage.bs, stage.steps, seed, first, valid_size
+    return patch_dataloaders(split.train, split.valid, *batches, split.degradation, self.turns)
 
 # %% ../nbs/30_training.ipynb #cf5370c2
 def psnr_y(sr: Tensor, hr: Tensor) -> Tensor:
@@ -138,13 +152,14 @@ def learner(
     "A `Learner` for one stage, on random patches, measured by Y-PSNR."
     stage = self.stages[index]
     dls = self.loaders(split, stage, self.seed + 1000 * index, done)
-    loss, average = stage_loss(stage), Average(net, self.ema, done)
-    learn = StageLearner(dls, net, loss, opt_func=stage_optimizer(stage), metrics=[psnr_y], splitter=parameter_groups, cbs=[average])
+    loss, average = stage_loss(stage), Average(self.outcome(net), self.ema, done)
+    rules = dict(opt_func=stage_optimizer(stage), splitter=lambda net: parameter_groups(self.outcome(net)))
+    learn = StageLearner(dls, net, loss, metrics=[psnr_y], cbs=[average], **rules)
     learn.add_cbs([Clip(stage), StepRate(stage, done)])
     wanted = {Bf16: wants_bf16(self.precision, next(net.parameters()).device), Rescale: len(self.scales) > 1, GiveInput: takes_lr(loss)}
     learn.add_cbs([cb() for cb, want in wanted.items() if want] + ([Supervision(stage, done)] if stage.supervision else []))
     if stage.freeze:
-        if len(parameter_groups(net)) == 1:
+        if len(parameter_groups(self.outcome(net))) == 1:
             raise ValueError(f"freeze: {self.generator} has no encoder to freeze")
         learn.freeze()
     return learn
@@ -173,7 +188,7 @@ def write(
     story: dict,  # data, seed, steps, figures
 ) -> None:
     "Writes the weights with their story."
-    net = self.create()
+    net = self.outcome(self.create())
     net.load_state_dict(state)
     save_weights(net, path, options=self.options, scales=self.scales, story=story)
 
@@ -240,6 +255,27 @@ def _run_stages(run: Run, recipe: Recipe, net: nn.Module, split: Split, asked: d
             raise KeyboardInterrupt(f"stopped; the same call goes on from {run.path}")
         kept = dict(stage=index + 1, step=0, sums={}, rows=kept["rows"])
 
+# %% ../nbs/30_training.ipynb #3146a3ff
+@patch
+def start(
+    self: Recipe,
+    net: nn.Module,  # from `create`
+    init: str | Path,  # as `start_from` takes it
+) -> None:
+    "Gives the network trained weights to begin with."
+    start_from(self.outcome(net), init)
+
+# %% ../nbs/30_training.ipynb #1f0db2f1
+@patch
+def only(
+    self: Recipe,
+    names: Sequence[str],  # of stages
+) -> Recipe:  # with those stages, in the recipe's order
+    "A part of the recipe."
+    for name in names:
+        find_name(name, [stage.name for stage in self.stages], "stage")
+    return replace(self, stages=[stage for stage in self.stages if stage.name in names])
+
 # %% ../nbs/30_training.ipynb #6dba91a6
 def train(
     recipe: Recipe,  # what to train and how
@@ -247,19 +283,20 @@ def train(
     out: str | Path,  # folder of the run; the same folder goes on
     *,
     init: str | Path | None = None,  # weights to start from: bundled name, file or run
+    stages: Sequence[str] | None = None,  # names of those of the recipe's stages to run; None: all
     device: str = "auto",  # 'cpu', 'cuda', ...; 'auto' takes a GPU when there is one
     checkpoint_minutes: float = 5,  # between checkpoints inside an epoch
     progress: bool | None = None,  # False for silence
     cbs: list[Callback] = (),  # further fastai callbacks
 ) -> Run:  # the folder; its weights are at once usable: `upscale(img, model=out)`
     "Trains `recipe` on the pictures in `data`, or goes on where `out` stands; stopped, it saves and raises KeyboardInterrupt."
-    run, device = Run(out), pick_device(device)
+    run, device, recipe = Run(out), pick_device(device), recipe.only(stages) if stages else recipe
     set_seed(recipe.seed)
     net, split = recipe.create(), recipe.read(data)
     asked = dict(recipe=asdict(recipe), data=split.fingerprint, init=str(init) if init else None)
     check_same(run, asked)
     if init and load_checkpoint(run) is None:
-        start_from(net, init)
+        recipe.start(net, init)
     with joined(device) as device:
         finished = checkpoint_file(run, len(recipe.stages) - 1, recipe.stages[-1].total).exists()
         if not from_first(finished):
