@@ -153,7 +153,11 @@ class DigitsRecipe(Recipe):
             cbs.append(Bf16())
         return StageLearner(dls, net, F.cross_entropy, opt_func=stage_optimizer(stage), metrics=[accuracy], cbs=cbs)
 
-    def sampler(self, run, split, index, epochs) -> list:
+    def shown(self, files) -> list:
+        "Nothing."
+        return []
+
+    def sampler(self, run, pairs, index) -> list:
         "Nothing to show."
         return []
 

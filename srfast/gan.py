@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GanStage', 'GanModule', 'GanLoss', 'GanTrainer', 'Turns', 'GanLearner', 'critic_shares', 'batch_signs', 'Guard',
-           'GanRecipe', 'KeepCritic']
+           'GanRecipe', 'KeepWeights']
 
 # %% ../nbs/31_gan.ipynb #53f9af21
 import math
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from .backbones import import_torchvision
 from .core import find_name, wants_bf16, whole_file
 from .critics import create_critic
+from .data import Pair
 
 from .losses import ADVERSARIAL_LOSSES, get_adversarial_loss, takes_lr
 from .ranks import mean_of_ranks
@@ -262,7 +263,7 @@ class Guard(Callback):
     def __init__(self, run: Run, index: int, *, jump: float = 2.0, finest: float = 1.5, least_spread: float = 1 / 3, drift: float = 6.0):
         self.run, self.index = run, index
         self.limits = dict(jump=jump, finest=finest, least_spread=least_spread, drift=drift)
-        self.state = dict(detail=0.0, real=0.5, fake=0.5, backs=0, armed=[], suspected=[], notes=[])
+        self.state = dict(usual={}, real=0.5, fake=0.5, backs=0, armed=[], suspected=[], notes=[])
 
     def before_fit(self):
         if not self.keeper.done:
@@ -290,11 +291,12 @@ class Guard(Callback):
     def fault(self) -> str | None:
         "What is wrong with the results of this step."
         s, signs = self.state, batch_signs(self.pred.detach(), self.y, self.x)
-        usual, s["detail"] = s["detail"] or signs["detail"], 0.95 * (s["detail"] or signs["detail"]) + 0.05 * signs["detail"]
+        usual = {name: s["usual"].get(name, value) for name, value in signs.items()}
+        s["usual"] = {name: 0.95 * usual[name] + 0.05 * value for name, value in signs.items()}
         found = dict(
-            glitches=signs["detail"] > max(self.limits["jump"] * usual, self.limits["finest"]),
+            glitches=signs["detail"] > max(self.limits["jump"] * usual["detail"], self.limits["finest"]),
             collapse=signs["spread"] < self.limits["least_spread"],
-            drift=signs["drift"] > self.limits["drift"],
+            drift=signs["drift"] > max(self.limits["jump"] * usual["drift"], self.limits["drift"]),
         )
         before, s["suspected"] = s["suspected"], [name for name, bad in found.items() if bad and name in s["armed"]]
         s["armed"] = [name for name, bad in found.items() if not bad or name in s["armed"]]
@@ -396,21 +398,26 @@ class GanRecipe(Recipe):
         groups = lambda gan: [list(gan.critic.parameters()), *parameter_groups(gan.generator)]  # noqa: E731
         return GanLearner(dls, net, stage, opt_func=stage_optimizer(stage), splitter=groups, cbs=cbs)
 
-    def sampler(self, run: Run, split: Split, index: int, epochs: int) -> list[Callback]:
+    def sampler(self, run: Run, pairs: list[Pair], index: int) -> list[Callback]:
         "Pictures each epoch, and for a game the critic's weights and a guard."
-        stage, samples = self.stages[index], super().sampler(run, split, index, epochs)
+        stage, samples = self.stages[index], super().sampler(run, pairs, index)
         if not isinstance(stage, GanStage):
             return samples
-        return [*samples, KeepCritic(run, self)] + ([Guard(run, index)] if stage.guarded else [])
+        return [*samples, KeepWeights(run, self, stage)] + ([Guard(run, index)] if stage.guarded else [])
 
-# %% ../nbs/31_gan.ipynb #7b9f0fd2
-class KeepCritic(Callback):
-    "Writes `critic.safetensors` each epoch."
+# %% ../nbs/31_gan.ipynb #b6f81dac
+class KeepWeights(Callback):
+    "Writes the generator's weights before a game begins, and the critic's each epoch."
 
     order = 75
 
-    def __init__(self, run: Run, recipe: Recipe):
-        self.run, self.recipe = run, recipe
+    def __init__(self, run: Run, recipe: Recipe, stage: GanStage):
+        self.run, self.recipe, self.stage = run, recipe, stage
+
+    def before_fit(self):
+        if is_first() and not self.keeper.done and not self.stage.only_critic:
+            path = self.run.path / f"before_{self.stage.name.replace(' ', '_')}.safetensors"
+            self.recipe.write(self.model.generator.state_dict(), path, {"recipe": self.recipe.name, "before": self.stage.name})
 
     def after_epoch(self):
         if is_first():

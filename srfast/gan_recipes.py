@@ -50,10 +50,10 @@ def dcgan_stages(
     size: int,  # HR side
     small: bool = False,  # an hour's part of it
 ) -> tuple[Stage, ...]:
-    "Pixels, then the game. Source: Garcia, srez (2016)."
+    "Pixels, then the game; in the small variant the critic learns alone in between. Source: Garcia, srez (2016)."
     if small:
         game = GanStage("gan", size, 16, 6, 250, lr_max=2e-4, momentum=0.5, loss={"l1": 0.9}, adversarial=0.1, whole=True)
-        return Stage("pixels", size, 16, 8, 250, whole=True), game
+        return Stage("pixels", size, 16, 8, 250, whole=True), replace(game, name="critic", epochs=1, lr_max=1e-3, only_critic=True), game
     rule = dict(lr_max=2e-4, warmup=0, momentum=0.5, decay=(5000, 0.5), whole=True)
     return Stage("pixels", size, 16, 10, 500, **rule), GanStage("gan", size, 16, 40, 1000, loss={"l1": 0.9}, adversarial=0.1, **rule)
 
@@ -77,6 +77,7 @@ def srgan_recipes() -> list[GanRecipe]:  # full and small
     )
     small = (
         Stage("srresnet", 64, 16, 12, 250, whole=True),
+        GanStage("critic", 64, 16, 1, 250, lr_max=1e-3, only_critic=True, whole=True),
         GanStage("gan", 64, 16, 6, 250, lr_max=2e-4, loss={"feature_small": 1.0}, adversarial=0.05, whole=True),
     )
     narrow = dict(options={"width": 32, "depth": 8}, critic="srgan", critic_options={"width": 32})

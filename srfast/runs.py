@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['Run', 'check_same', 'begin_run', 'is_first', 'alone', 'runs_folder', 'checkpoint_file', 'save_checkpoint',
-           'load_checkpoint', 'write_history', 'Keeper', 'restore', 'Samples', 'Progress', 'polite_stop']
+           'load_checkpoint', 'write_history', 'Keeper', 'restore', 'Samples', 'sample_strip', 'Progress',
+           'polite_stop']
 
 # %% ../nbs/29_runs.ipynb #4d7267b4
 import csv
@@ -180,8 +181,9 @@ def write_history(
     run: Run,  # the folder
     rows: list[dict],  # all so far; later ones may have columns of their own
 ) -> None:
-    "Writes `history.csv` whole."
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    "Writes `history.csv` whole; the figure that counts, last in a row, is its last column."
+    figure = list(rows[-1])[-1]
+    names = [*dict.fromkeys(name for row in rows for name in row if name != figure), figure]
     with whole_file(run.path / "history.csv") as tmp, open(tmp, "w", newline="") as f:
         writer = csv.DictWriter(f, names)
         writer.writeheader()
@@ -282,21 +284,32 @@ def restore(
 
 # %% ../nbs/29_runs.ipynb #ab3ea181
 class Samples(Callback):
-    "Writes `samples/STAGE_EPOCH.png`, the middle of three validation pictures, each: bicubic, averaged network, original."
+    """Writes `samples/STAGE_STEP.png`, the middle of three validation pictures, each: bicubic, averaged network, original.
+
+    After each epoch, and after the steps `at`, then as the network is."""
 
     order = 60
 
-    def __init__(self, run: Run, pairs: list[Pair], stage: int, n_before: int, side: int = 96):
-        self.run, self.index, self.n = run, stage, n_before
-        self.pairs, self.side = [middle_of(p, side) for p in pairs[:3]], side
+    def __init__(self, run: Run, pairs: list[Pair], stage: int, side: int = 96, at: tuple[int, ...] = ()):
+        self.run, self.index, self.at = run, stage, at
+        self.pairs, self.side = [middle_of(p, side) for p in pairs[:3]], min(side, max(max(p.hr.shape[:2]) for p in pairs[:3]))
 
     def after_validate(self):
-        self.n += 1
-        if not is_first():
-            return
-        strip = np.concatenate([np.concatenate(self._row(p), 1) for p in self.pairs], 0)
-        with whole_file(self.run.path / "samples" / f"{self.index:02d}_{self.n:04d}.png") as tmp:
-            Image.fromarray(strip).save(tmp)
+        self.draw(self.keeper.done)
+
+    def after_batch(self):
+        if self.training and self.keeper.done + 1 in self.at:
+            net, was = self.average.net, self.average.net.training
+            net.eval()
+            self.draw(self.keeper.done + 1)
+            net.train(was)
+
+    def draw(self, step: int):
+        "Writes the strip of this moment."
+        if is_first():
+            strip = np.concatenate([np.concatenate(self._row(p), 1) for p in self.pairs], 0)
+            with whole_file(self.run.path / "samples" / f"{self.index:02d}_{step:08d}.png") as tmp:
+                Image.fromarray(strip).save(tmp)
 
     def _row(self, pair: Pair) -> list[np.ndarray]:
         scale = pair.hr.shape[0] // pair.lr_img.shape[0]
@@ -307,6 +320,22 @@ class Samples(Callback):
         for tile, img in zip(tiles, (imresize(pair.lr_img, scale), to_uint8(sr), pair.hr)):
             tile[: img.shape[0], : img.shape[1]] = img
         return tiles
+
+# %% ../nbs/29_runs.ipynb #1197209f
+def sample_strip(
+    run: Run,  # with samples
+    n: int = 5,  # moments, evenly spread from the first to the last
+    rows: int = 3,  # pictures
+) -> Image.Image:  # a row a picture: bicubic, the network at those moments, original
+    "How the samples of a run changed."
+    files = sorted((run.path / "samples").glob("*.png"))
+    if not files:
+        raise ValueError(f"{run.path}: no samples yet")
+    chosen = sorted({round(i * (len(files) - 1) / max(n - 1, 1)) for i in range(n)})
+    moments = [np.asarray(Image.open(files[i]).convert("RGB")) for i in chosen]
+    side = moments[-1].shape[1] // 3
+    parts = [moments[-1][:, :side], *(moment[:, side : 2 * side] for moment in moments), moments[-1][:, 2 * side :]]
+    return Image.fromarray(np.concatenate(parts, 1)[: rows * side])
 
 # %% ../nbs/29_runs.ipynb #26da21a0
 class Progress(Callback):

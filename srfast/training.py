@@ -19,7 +19,7 @@ from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .core import find_name, pick_device, set_seed, wants_bf16
-from .data import patch_dataloaders
+from .data import Pair, make_pair, patch_dataloaders, read_rgb, shrink_to
 from .degrade import Degradation
 from .losses import takes_lr
 from .metrics import psnr
@@ -81,6 +81,11 @@ class Recipe:
         if self.scales and self.scale not in self.scales:
             raise ValueError(f"expected scale among scales={self.scales}, got {self.scale}")
 
+    @property
+    def side(self) -> int | None:
+        "What the shorter side of a picture is shrunk to, if all stages learn from whole pictures."
+        return max(stage.size for stage in self.stages) if all(stage.whole for stage in self.stages) else None
+
 # %% ../nbs/30_training.ipynb #7049605e
 @patch
 def create(self: Recipe) -> nn.Module:
@@ -103,8 +108,7 @@ def read(
     data,  # whatever `read_split` takes
 ) -> Split:  # pairs to learn from, pairs to measure on, what was skipped
     "The pictures of `data`, split by name and seed."
-    largest = max(stage.size for stage in self.stages) if all(stage.whole for stage in self.stages) else None
-    split = read_split(data, self.scales or (self.scale,), self.n_valid, self.seed, self.degradation, largest)
+    split = read_split(data, self.scales or (self.scale,), self.n_valid, self.seed, self.degradation, self.side)
     for stage in self.stages:
         self.loaders(split, stage)
         stage_loss(stage)
@@ -175,9 +179,25 @@ def parameter_groups(
 
 # %% ../nbs/30_training.ipynb #bd8a28bf
 @patch
-def sampler(self: Recipe, run: Run, split: Split, index: int, epochs: int) -> list[Callback]:
-    "What shows pictures each epoch, `epochs` of stage `index` being done."
-    return [Samples(run, split.valid, index, epochs)]
+def sampler(
+    self: Recipe,
+    run: Run,  # its folder
+    pairs: list[Pair],  # to show
+    index: int,  # which stage
+) -> list[Callback]:
+    "What shows pictures in stage `index`."
+    return [Samples(run, pairs, index)]
+
+# %% ../nbs/30_training.ipynb #a42566b0
+@patch
+def shown(
+    self: Recipe,
+    files: Sequence[str | Path],  # pictures
+) -> list[Pair]:  # made as the recipe's own are
+    "Pairs of other pictures than those kept out, for the samples."
+    read = [read_rgb(Path(file)) for file in files]
+    originals = [shrink_to(hr, self.side) if self.side else hr for hr in read]
+    return [make_pair(hr, scale, self.degradation) for hr in originals for scale in self.scales or (self.scale,)]
 
 # %% ../nbs/30_training.ipynb #c080fa04
 @patch
@@ -204,10 +224,10 @@ def _clear_disk_errors(run: Run):
         raise OSError(e.errno, f"{e.strerror}; what was saved stays, the same call goes on from there", str(run.path)) from e
 
 # %% ../nbs/30_training.ipynb #c1d7b76d
-def _run_stage(run: Run, recipe: Recipe, index: int, net: nn.Module, split: Split, kept: dict, story: dict, minutes, show, cbs) -> bool:
+def _run_stage(run: Run, recipe: Recipe, index: int, net: nn.Module, split: Split, kept: dict, story: dict, how: tuple) -> bool:
     "Trains stage `index` from where `kept` stands; the net ends with the averaged weights. False if asked to stop."
     stage, step = recipe.stages[index], kept["step"]
-    before = sum(s.total for s in recipe.stages[:index])
+    before, (pairs, minutes, show, cbs) = sum(s.total for s in recipe.stages[:index]), how
 
     def write(state, done, row):
         recipe.write(state, run.path / "model.safetensors", story | {"steps": before + done} | dict(list(row.items())[-1:]))
@@ -215,7 +235,7 @@ def _run_stage(run: Run, recipe: Recipe, index: int, net: nn.Module, split: Spli
     keeper = Keeper(run, stage, index, kept, write, minutes)
     learn = recipe.learner(net, split, index, step)
     learn.dls.train.seed += 1_000_000 * rank()
-    learn.add_cbs([*cbs, *recipe.sampler(run, split, index, step // stage.steps), keeper, Progress(stage, step, str(split), show)])
+    learn.add_cbs([*cbs, *recipe.sampler(run, pairs, index), keeper, Progress(stage, step, str(split), show)])
     learn.add_cbs([Together()] if n_ranks() > 1 else []).create_opt()
     if "model" in kept:
         restore(learn, kept)
@@ -251,7 +271,7 @@ def _run_stages(run: Run, recipe: Recipe, net: nn.Module, split: Split, asked: d
     net = net.to(device, memory_format=torch.channels_last)
     story = dict(recipe=recipe.name, **split.story, seed=recipe.seed, device=device, init=asked["init"])
     for index in range(kept["stage"], len(recipe.stages)):
-        if not _run_stage(run, recipe, index, net, split, kept, story, *how):
+        if not _run_stage(run, recipe, index, net, split, kept, story, how):
             raise KeyboardInterrupt(f"stopped; the same call goes on from {run.path}")
         kept = dict(stage=index + 1, step=0, sums={}, rows=kept["rows"])
 
@@ -287,6 +307,7 @@ def train(
     device: str = "auto",  # 'cpu', 'cuda', ...; 'auto' takes a GPU when there is one
     checkpoint_minutes: float = 5,  # between checkpoints inside an epoch
     progress: bool | None = None,  # False for silence
+    shown: Sequence[str | Path] = (),  # pictures for the samples; none: some of those kept out
     cbs: list[Callback] = (),  # further fastai callbacks
 ) -> Run:  # the folder; its weights are at once usable: `upscale(img, model=out)`
     "Trains `recipe` on the pictures in `data`, or goes on where `out` stands; stopped, it saves and raises KeyboardInterrupt."
@@ -295,11 +316,12 @@ def train(
     net, split = recipe.create(), recipe.read(data)
     asked = dict(recipe=asdict(recipe), data=split.fingerprint, init=str(init) if init else None)
     check_same(run, asked)
+    pairs = recipe.shown(shown) or split.valid
     if init and load_checkpoint(run) is None:
         recipe.start(net, init)
     with joined(device) as device:
         finished = checkpoint_file(run, len(recipe.stages) - 1, recipe.stages[-1].total).exists()
         if not from_first(finished):
             with _clear_disk_errors(run), alone(run):
-                _run_stages(run, recipe, net, split, asked, device, checkpoint_minutes, progress, cbs)
+                _run_stages(run, recipe, net, split, asked, device, pairs, checkpoint_minutes, progress, cbs)
     return run

@@ -82,7 +82,7 @@ def test_folder_of_a_run(whole):
     epochs = [(stage.name, str(epoch + 1)) for stage in STAGES for epoch in range(stage.epochs)]
     assert [(row["stage"], row["epoch"]) for row in whole.history] == epochs
     names = {str(p.relative_to(whole.path)) for p in whole.path.rglob("*") if p.is_file()}
-    assert names == {f"samples/{i:02d}_{k:04d}.png" for i in (0, 1) for k in (1, 2, 3)} | {
+    assert names == {f"samples/{i:02d}_{k * (10, 14)[i]:08d}.png" for i in (0, 1) for k in (1, 2, 3)} | {
         *(f"checkpoints/01_{step:08d}.pt" for step in (14, 28, 42)), "checkpoints/lock", "history.csv", "model.safetensors", "run.json"}
     assert STEPS == 72
 
