@@ -17,54 +17,62 @@ from .resize import resize_matrix
 # %% ../nbs/08_backproject.ipynb #f379a127
 @dataclass(frozen=True)
 class _Window:
-    "A piece of one side: which large and small pixels it holds, which of the large ones it settles, and the way between them."
+    "A piece of one side: the large and small pixels it holds, which of them are free, and the way between them."
 
     large: slice
-    settled: slice
     small: slice
+    free: slice  # of its large pixels, those that it may change
+    sure: slice  # of its small pixels, those that depend on free ones alone
     down: Tensor
     up: Tensor
 
 # %% ../nbs/08_backproject.ipynb #95db7619
 def _window(n_small: int, n_large: int, start: int, stop: int, margin: int) -> _Window:
-    "The window that settles the small pixels from `start` to `stop`."
+    "The window of the small pixels from `start` to `stop`."
     ratio = n_large / n_small
-    a, b = max(start - 1, 0), min(stop + margin, n_small)
+    a, b = max(start - 12, 0), min(stop + margin, n_small)
     large = slice(max(int((a - 4) * ratio), 0), min(round(b * ratio), n_large))
+    free = slice(max(round((start - 8) * ratio), 0) - large.start, None)
     down = resize_matrix(n_large, n_small, slice(a, b), large)
     down = down[(down.sum(1) - 1).abs() < 1e-9]  # small pixels that depend on nothing outside
     up = down.T @ torch.linalg.inv(down @ down.T + 1e-4 * torch.eye(len(down)))
-    return _Window(large, slice(round(start * ratio), round(stop * ratio)), slice(a, a + len(down)), down.float(), up.float())
+    sure = slice(max(start - 4, 0) - a, None)
+    return _Window(large, slice(a, a + len(down)), free, sure, down.float(), up.float()[free])
 
 # %% ../nbs/08_backproject.ipynb #c8eeecf0
 def _windows(n_small: int, n_large: int, step: int = 64, margin: int = 16) -> list[_Window]:
-    "Windows that together settle a side."
+    "Windows that together cover a side."
     return [_window(n_small, n_large, i, min(i + step, n_small), margin) for i in range(0, n_small, step)]
 
 # %% ../nbs/08_backproject.ipynb #d23fe14c
-def _missing(imgs: Tensor, lr_imgs: Tensor, v: _Window, h: _Window, tolerance: float) -> Tensor | None:
-    "What the picture shrunk along its height lacks; None when all is within twice the `tolerance`."
-    tall = v.down @ imgs
-    half = tall.clamp(0, 1)
-    missing = lr_imgs - (half @ h.down.T).clamp(0, 1)
-    missing = missing - missing.clamp(-tolerance, tolerance)
-    if missing.abs().max() <= tolerance:
-        return None
-    wanted = (half + missing @ h.up.T).clamp(0, 1)
-    return torch.where(wanted == half, torch.zeros(()), wanted - tall)
+def _way_back(half: Tensor, tall: Tensor, wanted: Tensor) -> Tensor:
+    "What `tall`, which was clamped to `half`, lacks to be `half + wanted`; nothing where it is beyond black or white and wanted there."
+    lacks = half + wanted - tall
+    return lacks.masked_fill_((half + wanted <= 0) & (tall <= 0) | (half + wanted >= 1) & (tall >= 1), 0)
 
 # %% ../nbs/08_backproject.ipynb #d5d32a50
-def _settle(imgs: Tensor, lr_imgs: Tensor, v: _Window, h: _Window, tolerance: float, steps: int) -> None:
-    "Changes (C, H, W) until it lacks nothing, or `steps` times; what earlier windows settled stays."
-    top, left = v.settled.start - v.large.start, h.settled.start - h.large.start
-    free, move = imgs[:, top:, left:], 0.0
-    for _ in range(steps):
-        missing = _missing(imgs, lr_imgs, v, h, tolerance)
-        if missing is None:
+def _settle(imgs: Tensor, lr_imgs: Tensor, v: _Window, h: _Window, level: float, steps: int) -> None:
+    "Changes (C, H, W) until it lacks nothing; after `steps` times it is left where the most it lacked was least."
+    free, best, least, move, pressed = imgs[:, v.free, h.free], None, torch.inf, 0.0, torch.zeros_like(lr_imgs)
+    for step in range(steps):
+        tall = v.down @ imgs
+        half = tall.clamp(0, 1)
+        missing = lr_imgs - (half @ h.down.T).clamp(0, 1)
+        worst = missing.abs().max()
+        if worst <= level / 2:
             return
-        moved = (free + 0.6 * move + v.up[top:] @ missing[:, :, left:]).clamp_(0, 1)
+        if step >= 20:
+            if worst < least:
+                best, least = free.clone(), worst
+            sure = missing[:, v.sure, h.sure]
+            most = max(0.9 * sure.abs().max(), level)
+            pressed[:, v.sure, h.sure] += sure - sure.clamp(-most, most)
+        wanted = (missing - missing.clamp(-level / 4, level / 4) + pressed) @ h.up.T
+        moved = (free + 0.6 * move + v.up @ _way_back(half[:, :, h.free], tall[:, :, h.free], wanted)).clamp_(0, 1)
         move = moved - free
         free.copy_(moved)
+    if best is not None:
+        free.copy_(best)
 
 # %% ../nbs/08_backproject.ipynb #a00db431
 def _to_planes(img: np.ndarray) -> Tensor:
@@ -76,9 +84,9 @@ def _to_planes(img: np.ndarray) -> Tensor:
 def backproject(
     img: np.ndarray,  # enlarged picture, (H, W, C), uint8, uint16 or floating in [0, 1]
     lr_img: np.ndarray,  # the picture it was made from, (h, w, C), h <= H and w <= W, same dtype
-    steps: int = 100,  # at most so many corrections; where nothing stands in the way one or two are needed
+    steps: int = 100,  # at most so many corrections; where nothing stands in the way a few are needed
 ) -> np.ndarray:  # like `img`
-    "`img` changed so that bicubic `imresize` shrinks it to `lr_img`: within one level on clean pictures, nearer on others."
+    "`img` changed so that bicubic `imresize` shrinks it to `lr_img`: within a level where that can be, else as near as it gets."
     if img.dtype != lr_img.dtype or img.shape[2:] != lr_img.shape[2:] or min(np.subtract(img.shape[:2], lr_img.shape[:2])) < 0:
         raise ValueError(f"expected a picture no smaller than {lr_img.shape} and of {lr_img.dtype}, got {img.shape} of {img.dtype}")
     if img.shape[1] * lr_img.shape[0] > img.shape[0] * lr_img.shape[1]:  # the side that shrinks more comes first, as in `imresize`
@@ -88,7 +96,7 @@ def backproject(
     for v in _windows(lr_img.shape[0], img.shape[0]):
         for h in columns:
             imgs, lr_imgs = _to_planes(out[v.large, h.large]), _to_planes(lr_img[v.small, h.small])
-            _settle(imgs, lr_imgs, v, h, 0.25 / largest, steps)
+            _settle(imgs, lr_imgs, v, h, 1 / largest, steps)
             settled = imgs.permute(1, 2, 0).numpy()
             out[v.large, h.large] = settled * np.float32(largest) + np.float32(0.5) if img.dtype.kind == "u" else settled
     return out

@@ -52,8 +52,10 @@ def dcgan_stages(
 ) -> tuple[Stage, ...]:
     "Pixels, then the game; in the small variant the critic learns alone in between. Source: Garcia, srez (2016)."
     if small:
-        game = GanStage("gan", size, 16, 6, 250, lr_max=2e-4, momentum=0.5, loss={"l1": 0.9}, adversarial=0.1, whole=True)
-        return Stage("pixels", size, 16, 8, 250, whole=True), replace(game, name="critic", epochs=1, lr_max=1e-3, only_critic=True), game
+        rule = dict(momentum=0.5, loss={"l1": 0.9}, adversarial=0.02, whole=True)
+        critic = GanStage("critic", size, 16, 2, 250, lr_max=1e-3, only_critic=True, **rule)
+        game = GanStage("gan", size, 16, 4, 250, lr_max=2e-4, critic_lr=4.0, **rule)
+        return Stage("pixels", size, 16, 6, 250, loss="mse", whole=True), critic, game
     rule = dict(lr_max=2e-4, warmup=0, momentum=0.5, decay=(5000, 0.5), whole=True)
     return Stage("pixels", size, 16, 10, 500, **rule), GanStage("gan", size, 16, 40, 1000, loss={"l1": 0.9}, adversarial=0.1, **rule)
 
@@ -76,9 +78,9 @@ def srgan_recipes() -> list[GanRecipe]:  # full and small
         GanStage("gan", 64, 16, 20, 1021, lr_max=1e-4, loss={"vgg54": 1.0}, adversarial=1e-3, whole=True),
     )
     small = (
-        Stage("srresnet", 64, 16, 12, 250, whole=True),
-        GanStage("critic", 64, 16, 1, 250, lr_max=1e-3, only_critic=True, whole=True),
-        GanStage("gan", 64, 16, 6, 250, lr_max=2e-4, loss={"feature_small": 1.0}, adversarial=0.05, whole=True),
+        Stage("srresnet", 64, 16, 8, 250, loss="mse", whole=True),
+        GanStage("critic", 64, 16, 1, 250, lr_max=5e-4, only_critic=True, whole=True),
+        GanStage("gan", 64, 16, 4, 250, lr_max=2e-4, loss={"feature_small": 1.0}, adversarial=0.05, whole=True),
     )
     narrow = dict(options={"width": 32, "depth": 8}, critic="srgan", critic_options={"width": 32})
     return [
@@ -89,7 +91,7 @@ def srgan_recipes() -> list[GanRecipe]:  # full and small
 # %% ../nbs/33_gan_recipes.ipynb #57c6703b
 def residual_recipes() -> list[GanRecipe]:  # full and small
     "The residual DCGAN enhancer, x4 on faces. Source: Yan and Wang (2017)."
-    narrow = dict(options={"width": 64}, critic_options={"width": 32})
+    narrow = dict(options={"width": 48}, critic_options={"width": 32})
     return [
         GanRecipe("faces_dcgan_residual", "dcgan_residual", 4, dcgan_stages(64), critic="dcgan_residual"),
         GanRecipe("faces_dcgan_residual_small", "dcgan_residual", 4, dcgan_stages(64, small=True), critic="dcgan_residual", **narrow),
@@ -113,7 +115,7 @@ def unet_recipes() -> list[GanRecipe]:  # full and small
     critic = GanStage("critic", 256, 8, 6, 200, 1e-3, wd=1e-3, only_critic=True, whole=True)
     rule = dict(momentum=0.0, critic_lr=5.0, switch_below=0.65, loss={"mse": 50.0}, adversarial=1.0, whole=True)
     full = (*(stage for pair in zip(frozen, free) for stage in pair), *_nogan(critic, GanStage("gan", 256, 8, 2, 200, 1e-4, **rule)))
-    grown = progressive(Stage("pixels", 64, 16, 3, 500, whole=True), (64, 96, 128))
+    grown = progressive(Stage("pixels", 64, 16, 5, 250, loss="mse", whole=True), (64, 96, 128))
     small = (
         *(replace(stage, bs=16 if stage.size < 128 else 8) for stage in grown),
         *_nogan(replace(critic, size=128, epochs=2, steps=150), GanStage("gan", 128, 8, 2, 200, 1e-4, **rule)),

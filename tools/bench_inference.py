@@ -2,7 +2,10 @@
 """Processor time and memory of `upscale` on one thread, all in one run, to data/results/bench_inference.csv.
 
 Each time is the least of several turns by `time.process_time`, so other work on the machine counts little. The roofline
-is the best rate of plain 3 x 3 convolutions; rates of networks are for one tile of 256 pixels with its overlap.
+is the best rate of plain 3 x 3 convolutions. The house networks enlarge a picture of 512 pixels, at once and in tiles of
+256 without their overlap, and their rate is that of one inner tile with its overlap; `tile_overhead` is what tiles take
+more there, `tile_overhead_inside` what an inner tile of a picture without end would. Of the others, which are made for
+lessons, a picture as large as `BUDGET` allows is enlarged at once.
 """
 import argparse
 import resource
@@ -25,7 +28,7 @@ from srfast.tiles import enlarge
 from srfast.weights import list_weights, load_generator
 
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
-TILE, SIDE = 256, 512
+TILE, SIDE, BUDGET = 256, 512, 40e9  # pixels, pixels, floating-point operations
 
 
 def least(work, turns: int) -> float:
@@ -51,27 +54,35 @@ def roofline(dtype, turns: int) -> float:
     return max(rates)
 
 
+def noise(side: int): return np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+
+
 def bench_network(model: str, scale: int, bf16: bool, peak: float, turns: int) -> dict:
-    """What one bundled network takes, in tiles and at once."""
+    """What one bundled network takes."""
     net = load_generator(model, scale).to(memory_format=torch.channels_last)
-    side, img = TILE + 2 * net.spec.overlap, np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-    lr_imgs, whole = nhwc(torch.rand(1, 3, side, side)), torch.rand(1, 3, SIDE, SIDE)
-    flop = 2e9 * multiply_adds(net, scale) / (1280 * 720) * (scale * side) ** 2
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        rate = flop / least(lambda: net(lr_imgs), turns)
-        at_once = least(lambda: net(whole), turns)
-    tiled = least(lambda: enlarge(net, img, TILE, bf16=bf16), turns)
-    quarter = least(lambda: enlarge(net, img[: SIDE // 2, : SIDE // 2], TILE, bf16=bf16), turns)
-    return {
-        "gflop_per_s": rate / 1e9, "share_of_roofline": rate / peak, "ms_per_megapixel_in": tiled * 1e9 / SIDE**2,
-        "ms_per_megapixel_out": tiled * 1e9 / (SIDE * scale) ** 2, "tiled_against_plain_torch": tiled / at_once,
-        "four_times_the_pixels": tiled / quarter,
-    }
+    flop = 2e9 * multiply_adds(net, scale) / (1280 * 720) * scale**2  # for one pixel of the small picture
+    house = net.spec.name == "house"
+    side = SIDE if house else min(SIDE, int((BUDGET / flop) ** 0.5))
+    def enlarging(side, tile): return least(lambda img=noise(side): enlarge(net, img, tile, bf16=bf16), turns)
+    def plain(side):
+        lr_imgs = nhwc(torch.rand(1, 3, side, side))
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16): return least(lambda: net(lr_imgs), turns)
+    at_once, torch_alone = enlarging(side, None), plain(side)
+    inner = TILE + 2 * net.spec.overlap if house else side
+    inside = plain(inner) if house else torch_alone
+    found = {"pixels_a_side": side, "gflop_per_s": flop * inner**2 / inside / 1e9, "share_of_roofline": flop * inner**2 / inside / peak,
+             "against_plain_torch": at_once / torch_alone}
+    usual = at_once
+    if house:
+        usual, quarter = enlarging(side, TILE), enlarging(side // 2, TILE)
+        found |= {"tile_overhead": usual / at_once - 1, "tile_overhead_inside": inside / TILE**2 / (torch_alone / side**2) - 1,
+                  "four_times_the_pixels": usual / quarter}
+    return found | {"ms_per_megapixel_in": usual * 1e9 / side**2, "ms_per_megapixel_out": usual * 1e9 / (side * scale) ** 2}
 
 
 def bench_bicubic(scale: int, turns: int) -> dict:
     """Milliseconds per megapixel of the result."""
-    img = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    img = noise(SIDE)
     imgs, pil, size = torch.rand(1, 3, SIDE, SIDE), Image.fromarray(img), (SIDE * scale, SIDE * scale)
     ways = {"imresize": lambda: imresize(img, scale), "PIL": lambda: pil.resize(size, Image.BICUBIC),
             "torch": lambda: F.interpolate(imgs, size=size, mode="bicubic")}
@@ -91,14 +102,14 @@ def child(side: int, tile: str) -> tuple[float, float]:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, int(done.stdout) / 1024
 
 
-def bench(turns: int) -> pd.DataFrame:
+def bench(turns: int, models: list[str] | None) -> pd.DataFrame:
     rows = []
     def tell(found: dict, **which): rows.extend(which | {"what": what, "value": value} for what, value in found.items())
     for precision in ("float32", "bf16") if wants_bf16("auto", "cpu") else ("float32",):
         peak = roofline(torch.bfloat16 if precision == "bf16" else torch.float32, turns)
         tell({"gflop_per_s": peak / 1e9}, model="roofline", precision=precision)
         for model, scales in list_weights().items():
-            for scale in scales:
+            for scale in scales if not models or model in models else ():
                 tell(bench_network(model, scale, precision == "bf16", peak, turns), model=model, scale=scale, precision=precision)
     for scale in (2, 4): tell(bench_bicubic(scale, turns), model="bicubic", scale=scale)
     (start, base), (_, tiled), (_, whole) = child(16, str(TILE)), child(SIDE, str(TILE)), child(SIDE, "None")
@@ -109,11 +120,12 @@ def bench(turns: int) -> pd.DataFrame:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--turns", type=int, default=3, help="of each measurement, after one to warm up")
+    parser.add_argument("--turns", type=int, default=2, help="of each measurement, after one to warm up")
+    parser.add_argument("--models", nargs="+", help="of the bundled ones; default: all")
     parser.add_argument("-o", "--out", type=Path, default=RESULTS / "bench_inference.csv")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    table = bench(args.turns)
+    table = bench(args.turns, args.models)
     save_results(table, args.out, command=shlex.join(["python", "tools/bench_inference.py", *sys.argv[1:]]))
     wide = table.pivot_table("value", "what", ["precision", "model", "scale"], dropna=False, sort=False).dropna(axis=1, how="all")
     print(wide.round(3).fillna("").to_string())
