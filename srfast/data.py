@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from fastai.data.core import DataLoaders
 from PIL import Image
 from torch import Tensor
 
@@ -321,6 +320,7 @@ def patch_dataloaders(
     valid_size: int = 384,  # largest side of what is measured
     degradation: Degradation | None = None,  # as `PatchLoader` takes it
     turns: int = 8,  # as `PatchLoader` takes it
-) -> DataLoaders:  # fastai `DataLoaders` with `train` and `valid`
+) -> object:  # fastai `DataLoaders` with `train` and `valid`
     "Random patches to train on and the middles of pictures to measure on, for a fastai `Learner`."
+    from fastai.data.core import DataLoaders
     return DataLoaders(PatchLoader(train, size, bs, steps, seed, first, degradation, turns), PictureLoader(valid, valid_size))

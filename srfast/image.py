@@ -22,7 +22,7 @@ from threading import Lock
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from .core import ImageError
+from .core import ImageError, PixelLimitError
 
 # %% ../nbs/01_image.ipynb #ea3ea1d8
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF")
@@ -68,8 +68,8 @@ def _parsing(max_pixels: int):
             Image.MAX_IMAGE_PIXELS = limit
 
 # %% ../nbs/01_image.ipynb #bf990eb9
-def _too_large(max_pixels: int, got: int, frames: int = 1) -> ImageError:
-    return ImageError(f"expected at most {max_pixels:,} pixels, got {got:,}" + (f" in {frames} frames" if frames > 1 else ""))
+def _too_large(max_pixels: int, got: int, frames: int = 1) -> PixelLimitError:
+    return PixelLimitError(f"expected at most {max_pixels:,} pixels, got {got:,}" + (f" in {frames} frames" if frames > 1 else ""))
 
 # %% ../nbs/01_image.ipynb #e269aa63
 @contextmanager
@@ -78,7 +78,7 @@ def named_errors(name: str, what: str = "damaged or unreadable picture"):
     try:
         yield
     except ImageError as e:
-        raise ImageError(f"{name}: {str(e).removeprefix(f'{name}: ')}") from e.__cause__
+        raise type(e)(f"{name}: {str(e).removeprefix(f'{name}: ')}") from e.__cause__
     except DAMAGE as e:
         raise ImageError(f"{name}: {what} ({getattr(e, 'strerror', None) or e or type(e).__name__})") from e
 
@@ -343,7 +343,7 @@ def read_frames(
                 continue
         seen += _weight(img, frames)
         if seen > limit and getattr(img, "tile", None):
-            raise ImageError(f"{name}: {_too_large(limit, seen, i + 1)}")
+            raise PixelLimitError(f"{name}: {_too_large(limit, seen, i + 1)}")
         frame = upright(img, name)
         if frames > 1 and img.format in MOVING:
             frame.info.setdefault("duration", 0)

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from .backproject import backproject
-from .core import ImageError, is_watched, pick_device, wants_bf16
+from .core import PixelLimitError, is_watched, pick_device, wants_bf16
 from .foreign import is_foreign, load_foreign
 from .image import frame_count, gather, open_img, pixel_limit, read_frames, source_name, upright_size
 from .planes import Planes, bleed, enlarged_info, join_img, split_img
@@ -380,11 +380,11 @@ class Upscaler:
 
 # %% ../nbs/41_inference.ipynb #592a407f
 def _allowed_shape(upscaler, shape: tuple[int, int], wish: dict, name: str, frames: int = 1) -> tuple[int, int]:
-    "The (height, width) of the result; an `ImageError` if all frames of it are more than allowed."
+    "The (height, width) of the result; a `PixelLimitError` if all frames of it are more than allowed."
     h, w = target_shape(*shape, **wish)
     if h * w * frames > upscaler.max_pixels_out:
         several = f" in {frames} frames" if frames > 1 else ""
-        raise ImageError(f"{name}: expected a result of at most {upscaler.max_pixels_out:,} pixels, got {w} x {h}{several}")
+        raise PixelLimitError(f"{name}: expected a result of at most {upscaler.max_pixels_out:,} pixels, got {w} x {h}{several}")
     return h, w
 
 # %% ../nbs/41_inference.ipynb #f17db5d9
@@ -398,7 +398,7 @@ def _upscale_frames(upscaler, img: Image.Image, name: str, wish: dict, maps: lis
             shape = _allowed_shape(upscaler, frame.size[::-1], wish, name)
             made += shape[0] * shape[1]
             if made > upscaler.max_pixels_out:
-                raise ImageError(f"{name}: expected a result of at most {upscaler.max_pixels_out:,} pixels, got {made:,} and more")
+                raise PixelLimitError(f"{name}: expected a result of at most {upscaler.max_pixels_out:,} pixels, got {made:,} and more")
             results.append(join_img(_enlarge_planes(upscaler, split_img(frame, name), shape, report, maps)))
     return gather(results)
 
