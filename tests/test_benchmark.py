@@ -54,6 +54,26 @@ def test_the_comparison_sees_another_kernel(matlab):
 @pytest.mark.parametrize("scale, mark", [(2, 37.0), (3, 33.1), (4, 31.1)], ids=["x2", "x3", "x4"])
 def test_bundled_weights_reach_their_marks_on_set5(scale, mark):
     if not (DATA / "benchmark" / "Set5").is_dir(): pytest.skip("no Set5: set SRFAST_DATA to the folder that has benchmark/Set5")
-    table = srfast.benchmark("photo", "Set5", scale).set_index("model")
+    table = srfast.benchmark("photo", "Set5", scale).means.set_index("model")
     assert table.psnr_y["photo"] >= mark
     assert table.psnr_y["photo"] > table.psnr_y["bicubic"] + 2
+
+
+def test_figures_written_down_twice_agree():
+    import pandas as pd
+    from srfast.protocol import published
+    reported = pd.read_csv(Path(__file__).parents[1] / "data/results/reported.csv")
+    reported = reported.query("metric == 'psnr_y' and set == 'Set5' and picture != picture")
+    both = reported.merge(published(), on=["model", "scale", "set"])
+    assert len(both) >= 10
+    assert (both.value == both.psnr_y).all()
+
+
+def test_a_table_names_papers_and_what_they_report():
+    if not (DATA / "benchmark" / "Set5").is_dir(): pytest.skip("no Set5: set SRFAST_DATA to the folder that has benchmark/Set5")
+    results = srfast.benchmark(sets="Set5", scale=3, baselines=["bicubic"])
+    assert results.means.published.tolist() == [30.39]
+    shown = results.to_markdown()
+    for name in ("A+", "SRCNN", "FSRCNN", "ESPCN", "VDSR", "DRCN", "CARN", "IMDN", "EDSR", "SwinIR"): assert f"| {name} |" in shown
+    assert "| 5 |" in shown and "5.0" not in shown
+    assert "SRGAN" not in shown  # reported for x4 only

@@ -12,7 +12,8 @@ import pandas as pd
 import torch
 
 from srfast.core import rgb_to_y, to_tensor
-from srfast.evaluation import enlarge, evaluate_pair, find_set, load_set, save_results
+from srfast.evaluation import enlarge, evaluate_pair, save_results
+from srfast.protocol import find_set, load_set
 from srfast.resize import imresize
 from srfast.weights import load_generator
 
