@@ -9,7 +9,7 @@ __all__ = ['GanStage', 'GanModule', 'GanLoss', 'GanTrainer', 'Turns', 'GanLearne
 # %% ../nbs/31_gan.ipynb #53f9af21
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -30,7 +30,6 @@ from .splits import Split
 from .stages import Average, Clip, Stage, StageLearner, StepRate, stage_loss, stage_optimizer
 from .training import Recipe, parameter_groups, psnr_y, start_from
 from .weights import WeightsInfo, read_state, write_weights
-from .zoo import create_generator
 
 # %% ../nbs/31_gan.ipynb #1bd8a755
 import_torchvision()
@@ -363,17 +362,12 @@ class GanRecipe(Recipe):
     n_valid: int = 64  # pictures kept out of training
     critic: str = "dcgan"  # a name of `CRITICS`
     critic_options: dict = field(default_factory=dict)  # of the critic
-    pretrained: bool = False  # the generator is a U-Net whose encoder begins with ImageNet weights
+
 
     def create(self) -> GanModule:
         "Both networks, untrained."
         critic = create_critic(self.critic, self.stages[-1].size, **self.critic_options)
-        options = self.options | ({"pretrained": True} if self.pretrained else {})
-        return GanModule(create_generator(self.generator, self.scale, **options), critic)
-
-    def write(self, state: dict[str, Tensor], path: Path, story: dict) -> None:
-        "Writes the generator with its story."
-        Recipe.write(replace(self, pretrained=False), state, path, story)
+        return GanModule(super().create(), critic)
 
     def outcome(self, net: GanModule) -> nn.Module:
         "The generator."

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GAN_RECIPES', 'digit_pairs', 'DigitsGanRecipe', 'dcgan_stages', 'dcgan_recipes', 'srgan_recipes', 'residual_recipes',
-           'unet_recipes']
+           'unet_recipes', 'upsampler_recipes']
 
 # %% ../nbs/33_gan_recipes.ipynb #149536f7
 from dataclasses import dataclass, replace
@@ -20,6 +20,7 @@ from .gan import GanRecipe, GanStage
 from .resize import imresize
 from .splits import Split, folder_of
 from .stages import Stage, progressive
+from .training import Recipe
 
 # %% ../nbs/33_gan_recipes.ipynb #cf8f91e5
 def digit_pairs(
@@ -126,7 +127,18 @@ def unet_recipes() -> list[GanRecipe]:  # full and small
         GanRecipe("faces_unet_gan_small", "lr_unet", 4, small, critic_options={"width": 32}, **rule),
     ]
 
+# %% ../nbs/33_gan_recipes.ipynb #0bff88fa
+def upsampler_recipes() -> list[Recipe]:  # full and small
+    "The second U-Net, x2. Source: a study of super-resolution with GANs in fastai notebooks."
+    rule = dict(loss="mse", wd=1e-3)
+    full = Stage("frozen", 128, 8, 2, 200, freeze=True, **rule), Stage("free", 128, 8, 3, 200, lr_div=1000, **rule)
+    small = Stage("pixels", 96, 16, 5, 200, loss="mse")
+    return [
+        Recipe("upsampler", "unet_vgg16_bn", 2, full, pretrained=True, turns=2, n_valid=64),
+        Recipe("upsampler_small", "lr_unet", 2, (small,), {"width": 16}, turns=2, n_valid=64),
+    ]
+
 # %% ../nbs/33_gan_recipes.ipynb #c36bba1e
 GAN_RECIPES = {
-    recipe.name: recipe for recipe in (*dcgan_recipes(), *srgan_recipes(), *residual_recipes(), *unet_recipes())
+    recipe.name: recipe for recipe in (*dcgan_recipes(), *srgan_recipes(), *residual_recipes(), *unet_recipes(), *upsampler_recipes())
 }

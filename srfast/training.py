@@ -74,6 +74,7 @@ class Recipe:
     ema: float = 0.999  # decay of the averaged weights
     precision: str = "auto"  # 'float32', 'bf16', or 'auto': bf16 where the processor has it
     degradation: Degradation | None = None  # how small pictures are made of originals; None: antialiased bicubic
+    pretrained: bool = False  # the encoder of a U-Net begins with ImageNet weights
     turns: int = 8  # symmetries a patch is seen in: 8, 2 (faces have an upper side), or 1 (and digits a left one)
 
     def __post_init__(self):
@@ -90,7 +91,8 @@ class Recipe:
 @patch
 def create(self: Recipe) -> nn.Module:
     "The network, untrained."
-    return create_generator(self.generator, self.scale, **self.options)
+    options = self.options | ({"pretrained": True} if self.pretrained else {})
+    return create_generator(self.generator, self.scale, **options)
 
 # %% ../nbs/30_training.ipynb #38ca5fd2
 @patch
@@ -208,7 +210,7 @@ def write(
     story: dict,  # data, seed, steps, figures
 ) -> None:
     "Writes the weights with their story."
-    net = self.outcome(self.create())
+    net = self.outcome(replace(self, pretrained=False).create())
     net.load_state_dict(state)
     save_weights(net, path, options=self.options, scales=self.scales, story=story)
 
