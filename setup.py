@@ -17,9 +17,9 @@ def read_settings() -> dict:
 
 
 def extras(settings: dict) -> dict:
-    """One extra per `<name>_requirements` line; `dev` also holds what training needs."""
+    """One extra per `<name>_requirements` line; `dev` also holds what training and the page need."""
     found = {key.removesuffix("_requirements"): value.split() for key, value in settings.items() if key.endswith("_requirements")}
-    found["dev"] = found["dev"] + found["train"]
+    found["dev"] = found["dev"] + found["train"] + found["web"]
     return found
 
 
@@ -50,7 +50,7 @@ setup(
     ],
     python_requires=f">={cfg['min_python']}",
     packages=find_packages(include=[cfg["lib_path"], cfg["lib_path"] + ".*"]),
-    package_data={cfg["lib_path"]: ["weights/*.safetensors", "weights/*.json"]},
+    package_data={cfg["lib_path"]: ["published.csv", "weights/*.safetensors", "weights/*.json", "static/*"]},
     include_package_data=False,
     install_requires=cfg["requirements"].split(),
     extras_require=extras(cfg),

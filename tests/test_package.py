@@ -56,3 +56,14 @@ except SystemExit as end: assert not end.code, end.code
 print("loaded:", *sorted({"torch", "fastai"} & set(sys.modules)))
 """
     assert run_python(code).splitlines()[-1].strip() == "loaded:"
+
+
+def test_evaluation_does_without_fastai():
+    code = """
+import sys
+for name in ("fastai", "torchvision", "matplotlib", "skimage"): sys.modules[name] = None
+import numpy as np, srfast
+img = np.random.default_rng(0).integers(0, 256, (48, 40, 3), dtype=np.uint8)
+print(*srfast.evaluate([], {"noise": img}, 2, "all").means.model, srfast.protocol.benchmark.__name__)
+"""
+    assert run_python(code).split() == ["nearest", "bilinear", "bicubic", "lanczos3", "fourier", "unsharp", "benchmark"]

@@ -37,13 +37,17 @@ ruff check --quiet srfast tools tests
 step "wheel"
 pip wheel -qq --no-deps --wheel-dir "$tmp" "$tmp/copy"
 wheel=$(ls "$tmp"/*.whl)
-find srfast -type f \( -name '*.py' -o -path 'srfast/weights/*' \) | sort > "$tmp/wanted"
+find srfast -type f \( -name '*.py' -o -name '*.csv' -o -path 'srfast/weights/*' -o -path 'srfast/static/*' \) | sort > "$tmp/wanted"
 python -m zipfile -l "$wheel" | awk 'NR > 1 {print $1}' | sort > "$tmp/packed"
 missing=$(comm -23 "$tmp/wanted" "$tmp/packed")
 [ -z "$missing" ] || fail "the wheel lacks $missing; see package_data in setup.py."
 python -m venv "$tmp/venv"
 "$tmp/venv/bin/python" -m pip install -qq -c constraints.txt "$wheel"
 (cd "$tmp" && "$tmp/venv/bin/python" -I "$root/tools/wheel_smoke.py")
+
+step "the steps of the Dockerfile"
+python tools/dockerfile.py --venv "$tmp/venv" --arg TORCH_INDEX=https://pypi.org/simple > "$tmp/dockerfile.log" || \
+    fail "$(tail -n 20 "$tmp/dockerfile.log")"
 
 step "nbdev_test"
 nbdev_test --n_workers 2 --do_print

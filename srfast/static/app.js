@@ -1,0 +1,426 @@
+// The page of srfast: pictures in, REST calls out, before and after. Nothing is loaded from anywhere else.
+"use strict";
+
+const $ = (id) => document.getElementById(id);
+const main = document.querySelector("main");
+const AT_ONCE = 2; // pictures of this page that the server has at a time
+const items = [];
+let shown = null;
+
+// ---------------------------------------------------------------- words
+
+const number = (n) => n.toLocaleString("en");
+const pixels = ([w, h]) => `${number(w)}\u00a0×\u00a0${number(h)}`;
+const bytes = (n) => (n < 1e6 ? `${Math.max(1, Math.round(n / 1e3))}\u00a0kB` : `${(n / 1e6).toFixed(1)}\u00a0MB`);
+const seconds = (s) => (s < 10 ? `${s.toFixed(1)}\u00a0s` : s < 90 ? `${Math.round(s)}\u00a0s` : `${Math.round(s / 60)}\u00a0min`);
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+const BEGINS = { 413: "Too large: ", 415: "This picture cannot be read: ", 422: "That cannot be done: " };
+const news = (text) => ($("news").textContent = text);
+
+// ---------------------------------------------------------------- calls
+
+async function call(path, options = {}) {
+  const token = main.dataset.token && sessionStorage.getItem("token");
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  const answer = await fetch(path, { ...options, headers });
+  if (answer.ok) return answer;
+  let told = answer.statusText || "the server gave no reason";
+  try { told = (await answer.json()).error; } catch { /* no JSON: the status must do */ }
+  if (answer.status === 401) $("token").focus();
+  const error = new Error(sentence((BEGINS[answer.status] || "") + told));
+  error.status = answer.status;
+  error.wait = Number(answer.headers.get("Retry-After")) || 1;
+  throw error;
+}
+
+const pause = (s) => new Promise((done) => setTimeout(done, s * 1000));
+const say = (error) => (error.status ? error.message : "The server cannot be reached.");
+
+// ---------------------------------------------------------------- the list
+
+function add(files) {
+  for (const file of files) {
+    const li = $("row").content.firstElementChild.cloneNode(true);
+    const item = { file, li, url: URL.createObjectURL(file), state: "ready", job: null };
+    const part = (name) => li.querySelector(name);
+    const thumb = part(".thumb");
+    thumb.src = item.url;
+    thumb.addEventListener("error", () => (thumb.hidden = true));
+    part(".name").textContent = file.name || "pasted picture";
+    part(".show").setAttribute("aria-label", `Show ${file.name}`);
+    part(".again").setAttribute("aria-label", `Enlarge ${file.name} again, with the settings as they are now`);
+    part(".show").addEventListener("click", () => show(item));
+    part(".again").addEventListener("click", () => { forget(item); change(item, "ready"); start([item]); });
+    part(".drop").addEventListener("click", () => remove(item));
+    $("list").append(li);
+    items.push(item);
+    if (file.size > Number(main.dataset.maxUpload)) {
+      fail(item, `Too large: expected at most ${bytes(Number(main.dataset.maxUpload))}, got ${bytes(file.size)}.`);
+    } else change(item, "ready");
+  }
+  if (files.length) news(files.length === 1 ? `${files[0].name} added.` : `${files.length} pictures added.`);
+  tidy();
+}
+
+function tidy() {
+  document.body.classList.toggle("busy", items.length > 0);
+  $("pictures").hidden = !items.length;
+  const ready = items.filter((item) => item.state === "ready").length;
+  $("start").disabled = !ready;
+  $("start").textContent = ready > 1 ? `Enlarge ${ready} pictures` : "Enlarge";
+}
+
+function describe(item) {
+  const { job, file } = item;
+  if (item.state !== "done") return bytes(file.size);
+  return `${pixels(job.size)} to ${pixels(job.result_size)} · ${bytes(job.bytes)} · ${seconds(job.seconds)} · ${job.model}`;
+}
+
+function change(item, state, told) {
+  const words = { ready: "Ready", waiting: "Waiting", sending: "Sending", queued: "Waiting", running: "Working", done: "Done", failed: "" };
+  const { li } = item;
+  item.state = state;
+  li.className = state + (item === shown ? " shown" : "");
+  li.querySelector(".facts").textContent = describe(item);
+  li.querySelector(".state").textContent = told === undefined ? words[state] : told;
+  const bar = li.querySelector("progress");
+  bar.hidden = !["waiting", "sending", "queued", "running"].includes(state);
+  if (state === "running" && item.job.progress) bar.value = item.job.progress;
+  else bar.removeAttribute("value");
+  li.querySelector(".show").disabled = state !== "done";
+  li.querySelector(".again").hidden = state !== "done" && !(state === "failed" && item.settings && item.status !== 415);
+  const drop = li.querySelector(".drop"), name = item.file.name;
+  drop.setAttribute("aria-label", bar.hidden ? `Remove ${name}` : `Cancel ${name}`);
+  tidy();
+}
+
+function fail(item, told, status = 0) {
+  item.status = status;
+  change(item, "failed", told);
+  news(`${item.file.name}: ${told}`);
+}
+
+// What the server has of a picture goes; what the page has stays.
+function forget(item) {
+  if (item.job) call(`/api/jobs/${item.job.id}`, { method: "DELETE" }).catch(() => {});
+  item.job = null;
+  if (item.result) URL.revokeObjectURL(item.result);
+  item.result = null;
+}
+
+function remove(item) {
+  const place = items.indexOf(item);
+  items.splice(place, 1);
+  item.gone = true;
+  forget(item);
+  URL.revokeObjectURL(item.url);
+  item.li.remove();
+  if (item === shown) hide();
+  tidy();
+  pump();
+  const next = items[Math.min(place, items.length - 1)];
+  (next ? next.li.querySelector(".drop") : $("choose")).focus();
+}
+
+// ---------------------------------------------------------------- work: one picture is sent at a time, so that they keep their order
+
+function settings() {
+  const form = new FormData($("ask"));
+  const found = { model: form.get("model"), consistent: form.has("consistent"), ensemble: form.has("ensemble") };
+  if (form.get("size") !== "exact") return { ...found, scale: form.get("size") };
+  return { ...found, width: form.get("width"), height: form.get("height"), ...(form.get("width") || form.get("height") ? {} : { scale: 4 }) };
+}
+
+function start(chosen) {
+  for (const item of chosen) {
+    item.settings = settings();
+    change(item, "waiting");
+  }
+  chosen[0]?.li.scrollIntoView({ block: "nearest" });
+  pump();
+}
+
+function pump() {
+  const working = items.filter((item) => ["sending", "queued", "running"].includes(item.state));
+  const item = items.find((item) => item.state === "waiting");
+  if (!item || working.length >= AT_ONCE || working.some((item) => item.state === "sending")) return;
+  item.state = "sending";
+  enlarge(item).catch((error) => item.gone || fail(item, say(error), error.status)).finally(pump);
+}
+
+async function send(item) {
+  for (;;) {
+    const form = new FormData();
+    for (const [name, value] of Object.entries(item.settings)) form.append(name, value);
+    form.append("picture", item.file, item.file.name || "picture");
+    change(item, "sending");
+    try {
+      return await (await call("/api/jobs", { method: "POST", body: form })).json();
+    } catch (error) {
+      if (![429, 503].includes(error.status)) throw error;
+      for (let left = error.wait; left > 0 && !item.gone; left--) {
+        change(item, "sending", `The server is busy. Next try in ${left} s.`);
+        await pause(1);
+      }
+      if (item.gone) throw error;
+    }
+  }
+}
+
+async function enlarge(item) {
+  const began = item.settings;
+  const job = await send(item);
+  item.job = job;
+  if (item.gone) return forget(item);
+  tell(item);
+  pump();
+  for (let wait = 0.15; ; wait = Math.min(1, wait * 1.3)) {
+    tell(item);
+    if (["done", "failed"].includes(item.job.state)) break;
+    await pause(wait);
+    if (item.gone || item.settings !== began) return;
+    const news = await poll(job.id);
+    if (item.gone || item.settings !== began) return;
+    item.job = news;
+  }
+  if (item.job.state === "failed") return fail(item, sentence((BEGINS[item.job.status] || "") + item.job.error), item.job.status);
+  const answer = await call(`/api/jobs/${job.id}/result`);
+  item.result = URL.createObjectURL(await answer.blob());
+  if (item.gone) return forget(item);
+  change(item, "done");
+  news(`${item.file.name} is done: ${pixels(item.job.result_size)} in ${seconds(item.job.seconds)}.`);
+  if (shown && shown !== item) return;
+  const first = !shown;
+  show(item, false);
+  if (first) $("viewer").scrollIntoView({ block: "nearest" });
+}
+
+// A moment without connection is no reason to give up.
+async function poll(id) {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await (await call(`/api/jobs/${id}`)).json();
+    } catch (error) {
+      if (error.status || tries === 5) throw error;
+      await pause(1);
+    }
+  }
+}
+
+function tell(item) {
+  const { state, position, progress, left } = item.job;
+  if (state === "queued") change(item, "queued", position > 1 ? `Waiting, number ${position} in the queue` : "Waiting, next in the queue");
+  if (state === "running") {
+    const rest = left === null ? "" : left < 1 ? ", nearly done" : `, about ${seconds(Math.ceil(left))} left`;
+    change(item, "running", progress ? `${Math.round(progress * 100)} %${rest}` : "Working");
+  }
+}
+
+// ---------------------------------------------------------------- before and after
+
+const view = { zoom: 1, fit: 1, x: 0, y: 0, cut: 50, w: 1, h: 1 };
+const stage = $("stage");
+
+function show(item, jump = true) {
+  if (shown) shown.li.classList.remove("shown");
+  shown = item;
+  item.li.classList.add("shown");
+  $("viewer").hidden = false;
+  $("shown-name").textContent = item.file.name;
+  $("shown-facts").textContent = describe(item);
+  const said = $("unseen-told");
+  said.hidden = true;
+  [view.w, view.h] = item.job.result_size;
+  $("before-img").hidden = false;
+  $("before-img").onerror = () => ($("before-img").hidden = true);
+  $("after-img").onerror = () => {
+    said.textContent = "A browser cannot show this kind of file. The result can be downloaded below.";
+    said.hidden = false;
+  };
+  $("before-img").src = item.url;
+  $("after-img").src = item.result;
+  $("before-img").alt = `${item.file.name} before`;
+  $("after-img").alt = `${item.file.name} enlarged`;
+  for (const img of [$("before-img"), $("after-img")]) [img.width, img.height] = [view.w, view.h];
+  stage.style.aspectRatio = `${view.w} / ${view.h}`;
+  offer(item);
+  cut(50);
+  fit();
+  if (jump) {
+    $("viewer").focus({ preventScroll: true });
+    $("viewer").scrollIntoView({ block: "nearest" });
+  }
+}
+
+function hide() {
+  shown = null;
+  $("viewer").hidden = true;
+  const next = items.find((item) => item.state === "done");
+  if (next) show(next, false);
+}
+
+function cut(percent) {
+  view.cut = Math.min(100, Math.max(0, percent));
+  stage.style.setProperty("--cut", `${view.cut}%`);
+  $("cut").value = view.cut;
+  $("cut").setAttribute("aria-valuetext", `${Math.round(view.cut)} % before, ${Math.round(100 - view.cut)} % after`);
+}
+
+function place() {
+  const { clientWidth: w, clientHeight: h } = stage;
+  const inside = (at, side, room) => (side <= room ? (room - side) / 2 : Math.min(0, Math.max(room - side, at)));
+  view.x = inside(view.x, view.w * view.zoom, w);
+  view.y = inside(view.y, view.h * view.zoom, h);
+  for (const img of [$("before-img"), $("after-img")]) img.style.transform = `translate(${view.x}px, ${view.y}px) scale(${view.zoom})`;
+  stage.classList.toggle("zoomed", view.zoom > view.fit * 1.001);
+}
+
+function fit() {
+  view.fit = Math.min(stage.clientWidth / view.w, stage.clientHeight / view.h);
+  view.zoom = view.fit;
+  place();
+}
+
+function zoom(factor, x = stage.clientWidth / 2, y = stage.clientHeight / 2) {
+  const before = view.zoom;
+  view.zoom = Math.min(Math.max(8, view.fit), Math.max(Math.min(view.fit, 1), before * factor));
+  view.x = x - (x - view.x) * (view.zoom / before);
+  view.y = y - (y - view.y) * (view.zoom / before);
+  place();
+}
+
+const zooms = { in: () => zoom(1.5), out: () => zoom(1 / 1.5), fit, full: () => zoom(1 / (view.zoom * devicePixelRatio)) };
+for (const button of document.querySelectorAll("[data-zoom]")) button.addEventListener("click", zooms[button.dataset.zoom]);
+$("cut").addEventListener("input", () => cut(Number($("cut").value)));
+
+$("viewer").addEventListener("keydown", (event) => {
+  const keys = { "+": zooms.in, "=": zooms.in, "-": zooms.out, 0: fit, 1: zooms.full };
+  const moves = { ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60] };
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.shiftKey && moves[event.key]) {
+    view.x += moves[event.key][0];
+    view.y += moves[event.key][1];
+    place();
+  } else if (keys[event.key]) keys[event.key]();
+  else return;
+  event.preventDefault();
+});
+
+// One finger or the mouse: the border, or the picture where it is larger than the window. Two fingers: zoom.
+const touches = new Map();
+let drags = null;
+
+stage.addEventListener("pointerdown", (event) => {
+  if (event.button) return;
+  const box = stage.getBoundingClientRect();
+  const near = Math.abs(event.clientX - box.left - (box.width * view.cut) / 100) < 28;
+  stage.setPointerCapture(event.pointerId);
+  touches.set(event.pointerId, event);
+  drags = near || !stage.classList.contains("zoomed") ? "cut" : "picture";
+  if (drags === "cut") cut(((event.clientX - box.left) / box.width) * 100);
+  $("cut").focus({ preventScroll: true });
+  event.preventDefault();
+});
+
+stage.addEventListener("pointermove", (event) => {
+  const last = touches.get(event.pointerId);
+  if (!last) return;
+  const box = stage.getBoundingClientRect();
+  const other = [...touches.values()].find((touch) => touch.pointerId !== event.pointerId);
+  touches.set(event.pointerId, event);
+  if (other) {
+    const apart = (a, b) => Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY) || 1;
+    zoom(apart(event, other) / apart(last, other), (event.clientX + other.clientX) / 2 - box.left, (event.clientY + other.clientY) / 2 - box.top);
+  } else if (drags === "cut") cut(((event.clientX - box.left) / box.width) * 100);
+  else {
+    view.x += event.clientX - last.clientX;
+    view.y += event.clientY - last.clientY;
+    place();
+  }
+});
+
+for (const name of ["pointerup", "pointercancel"]) stage.addEventListener(name, (event) => touches.delete(event.pointerId));
+stage.addEventListener("dblclick", () => (stage.classList.contains("zoomed") ? fit() : zooms.full()));
+stage.addEventListener("wheel", (event) => {
+  if (!event.ctrlKey) return;
+  event.preventDefault();
+  const box = stage.getBoundingClientRect();
+  zoom(Math.exp(-event.deltaY / 200), event.clientX - box.left, event.clientY - box.top);
+}, { passive: false });
+new ResizeObserver(() => (stage.classList.contains("zoomed") ? place() : fit())).observe(stage);
+
+// ---------------------------------------------------------------- download
+
+const TITLES = { png: "PNG", jpeg: "JPEG", webp: "WebP", tiff: "TIFF", gif: "GIF" };
+
+function offer(item) {
+  const wanted = item.job.formats.filter((name, place) => !["tiff", "gif"].includes(name) || place === 0 || (name === "gif" && item.job.frames > 1));
+  $("takes").replaceChildren($("takes").firstElementChild, ...wanted.map((name) => {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "button", textContent: TITLES[name] });
+    button.addEventListener("click", () => download(item, name, button));
+    return button;
+  }));
+}
+
+async function download(item, format, button) {
+  button.disabled = true;
+  try {
+    const answer = await call(`/api/jobs/${item.job.id}/result?format=${format}`);
+    const name = /filename\*=utf-8''([^;]+)/i.exec(answer.headers.get("Content-Disposition"));
+    const plain = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition"));
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(await answer.blob());
+    link.download = name ? decodeURIComponent(name[1]) : plain ? plain[1] : `picture.${format}`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    news(`${link.download} downloaded.`);
+  } catch (error) {
+    item.li.querySelector(".state").textContent = say(error);
+    news(say(error));
+  }
+  button.disabled = false;
+}
+
+// ---------------------------------------------------------------- pictures come in
+
+$("choose").addEventListener("change", () => {
+  add([...$("choose").files]);
+  $("choose").value = "";
+});
+$("choose").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter") return;
+  event.preventDefault();
+  $("choose").click();
+});
+$("ask").addEventListener("submit", (event) => {
+  event.preventDefault();
+  start(items.filter((item) => item.state === "ready"));
+});
+for (const radio of document.getElementsByName("size")) {
+  radio.addEventListener("change", () => ($("exact").hidden = document.querySelector("[name=size]:checked").value !== "exact"));
+}
+
+document.addEventListener("paste", (event) => {
+  const files = [...(event.clipboardData?.files || [])];
+  if (!files.length) return;
+  event.preventDefault();
+  add(files);
+});
+
+let depth = 0;
+const over = (change) => document.body.classList.toggle("over", (depth = Math.max(0, depth + change)) > 0);
+addEventListener("dragenter", (event) => { event.preventDefault(); over(1); });
+addEventListener("dragleave", () => over(-1));
+addEventListener("dragover", (event) => event.preventDefault());
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  over(-depth);
+  add([...event.dataTransfer.files]);
+});
+
+if ($("token")) {
+  $("token").value = sessionStorage.getItem("token") || "";
+  $("token").addEventListener("input", () => sessionStorage.setItem("token", $("token").value));
+}
+tidy();

@@ -1,0 +1,240 @@
+"""The page in a real browser: by mouse, by keyboard alone, on a phone, for a screen reader; and what it never does."""
+import io
+import re
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("pytest_playwright", reason="pip install pytest-playwright")
+from playwright.sync_api import expect  # noqa: E402
+
+expect.set_options(timeout=60_000)
+
+
+def picture(name="cat.png", width=60, height=40, kind="PNG"):
+    """A small photograph-like file, as a file chooser gives it."""
+    y, x = np.mgrid[:height, :width]
+    waves = [127 + 100 * np.sin(x / 5 + k) * np.cos(y / 6 - k) for k in range(3)]
+    file = io.BytesIO()
+    Image.fromarray(np.stack(waves, -1).astype(np.uint8)).save(file, kind)
+    return {"name": name, "mimeType": f"image/{kind.lower()}", "buffer": file.getvalue()}
+
+
+@pytest.fixture
+def opened(page, server):
+    """The page, whose every request stays on this server and whose console stays silent."""
+    requests, errors = [], []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(server.url)
+    page.refused = []  # what a test expects the server to refuse
+    yield page
+    assert not [url for url in requests if not url.startswith((server.url, f"blob:{server.url}"))]
+    assert [text for text in errors if "Failed to load resource" not in text] == []
+    assert len(errors) == len(page.refused), errors
+
+
+def add(page, *files):
+    page.set_input_files("#choose", list(files))
+
+
+def enlarge(page, *files):
+    """Adds files, starts, waits until all are done."""
+    add(page, *files)
+    page.get_by_role("button", name=re.compile("^Enlarge( \\d+ pictures)?$")).click()
+    expect(page.locator("#list .done")).to_have_count(len(files))
+
+
+def value(page, expression):
+    return page.evaluate(f"() => {expression}")
+
+
+def cut(page):
+    return float(value(page, "document.getElementById('stage').style.getPropertyValue('--cut')").rstrip("%"))
+
+
+def scale(page):
+    return float(re.search(r"scale\(([\d.]+)\)", page.locator("#after-img").get_attribute("style"))[1])
+
+
+def download(page, title):
+    with page.expect_download() as found: page.get_by_role("group", name="Download").get_by_role("button", name=title).click()
+    with open(found.value.path(), "rb") as file: return found.value.suggested_filename, file.read()
+
+
+def test_a_picture_goes_in_and_comes_out(opened, server):
+    with opened.expect_response(lambda answer: answer.request.method == "POST") as posted: enlarge(opened, picture())
+    job = posted.value.json()
+    expect(opened.locator("#shown-facts")).to_contain_text(re.compile("60.×.40 to 240.×.160"))
+    for side in ("before", "after"): expect(opened.locator(f"#{side}-img")).to_be_visible()
+    assert value(opened, "document.getElementById('after-img').naturalWidth") == 240
+    for title, form in (("PNG", "png"), ("JPEG", "jpeg"), ("WebP", "webp")):
+        name, content = download(opened, title)
+        assert name == f"cat_x4.{form}"
+        assert content == httpx.get(f"{server.url}/api/jobs/{job['id']}/result?format={form}").content
+        assert Image.open(io.BytesIO(content)).size == (240, 160)
+    expect(opened.get_by_role("status")).to_contain_text("downloaded")
+
+
+def test_before_and_after(opened):
+    enlarge(opened, picture())
+    stage, slider = opened.locator("#stage"), opened.get_by_role("slider")
+    box = stage.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    opened.mouse.move(box["x"] + box["width"] / 2, middle)
+    opened.mouse.down()
+    opened.mouse.move(box["x"] + box["width"] / 4, middle, steps=4)
+    opened.mouse.up()
+    assert abs(cut(opened) - 25) < 1
+    slider.press("ArrowRight")
+    assert abs(cut(opened) - 26) < 1
+    slider.press("End")
+    assert cut(opened) == 100
+    expect(slider).to_have_attribute("aria-valuetext", "100 % before, 0 % after")
+    fit = scale(opened)
+    slider.press("+")
+    opened.get_by_role("button", name="Larger").click()
+    assert scale(opened) == pytest.approx(fit * 2.25)
+    before = opened.locator("#after-img").get_attribute("style")
+    slider.press("Shift+ArrowRight")
+    assert opened.locator("#after-img").get_attribute("style") != before and scale(opened) == pytest.approx(fit * 2.25)
+    slider.press("1")
+    assert scale(opened) == 1
+    opened.get_by_role("button", name="Fit to window").click()
+    assert scale(opened) == pytest.approx(fit)
+    opened.keyboard.down("Control")
+    opened.mouse.move(box["x"] + 50, middle)
+    opened.mouse.wheel(0, -100)
+    opened.keyboard.up("Control")
+    assert scale(opened) > fit
+
+
+def test_what_cannot_be_done_is_a_sentence(opened):
+    opened.refused += ["text", "pixels"]
+    add(opened, {"name": "text.png", "mimeType": "image/png", "buffer": b"no picture"}, picture("wide.png", 300, 300),
+        {"name": "heavy.png", "mimeType": "image/png", "buffer": bytes(300_000)})
+    rows = opened.locator("#list li")
+    expect(rows.nth(2)).to_contain_text("Too large: expected at most 200 kB, got 300 kB.".replace(" kB", "\u00a0kB"))
+    opened.get_by_role("button", name="Enlarge 2 pictures").click()
+    expect(rows.nth(0)).to_contain_text("This picture cannot be read: expected a picture")
+    expect(rows.nth(1)).to_contain_text("Too large: expected at most 60,000 pixels, got 90,000.")
+    expect(opened.locator("#viewer")).to_be_hidden()
+
+
+def test_several_pictures_wait_in_order(opened):
+    add(opened, *(picture(f"{i}.png", 200 + i, 200) for i in range(5)))
+    opened.get_by_role("button", name="Enlarge 5 pictures").click()
+    opened.get_by_role("button", name="Cancel 3.png").click()
+    expect(opened.locator("#list .done")).to_have_count(4)
+    assert opened.locator("#list .name").all_text_contents() == ["0.png", "1.png", "2.png", "4.png"]
+    opened.get_by_role("button", name="Show 4.png").click()
+    expect(opened.locator("#shown-name")).to_have_text("4.png")
+    opened.get_by_label("Model").select_option("srcnn")
+    opened.get_by_text("2×", exact=True).click()
+    opened.get_by_role("button", name="Enlarge 4.png again").click()
+    expect(opened.locator("#list li").nth(3)).to_contain_text(re.compile("to 408.×.400.*srcnn"))
+    opened.get_by_role("button", name="Remove 4.png").click()
+    expect(opened.locator("#list li")).to_have_count(3)
+    expect(opened.locator("#shown-name")).to_have_text("0.png")
+
+
+def test_dropped_and_pasted(opened):
+    give = """([kind, bytes]) => {
+        const files = new DataTransfer();
+        files.items.add(new File([new Uint8Array(bytes)], `${kind}.png`, {type: "image/png"}));
+        const event = kind === "drop" ? new DragEvent("drop", {dataTransfer: files, bubbles: true, cancelable: true})
+                                      : new ClipboardEvent("paste", {clipboardData: files, bubbles: true, cancelable: true});
+        document.body.dispatchEvent(event);
+    }"""
+    for kind in ("drop", "paste"): opened.evaluate(give, [kind, list(picture()["buffer"])])
+    assert opened.locator("#list .name").all_text_contents() == ["drop.png", "paste.png"]
+    opened.get_by_text("Exact", exact=True).click()
+    opened.get_by_label("Width").fill("100")
+    opened.get_by_role("switch", name="Consistent").check()
+    opened.get_by_role("button", name="Enlarge 2 pictures").click()
+    expect(opened.locator("#list .done")).to_have_count(2)
+    expect(opened.locator("#shown-facts")).to_contain_text(re.compile("to 100.×.67"))
+
+
+def test_with_the_keyboard_alone(opened):
+    def tab_to(name):
+        told = "(e => (e.ariaLabel || e.labels?.[0]?.textContent || e.textContent || '').trim())(document.activeElement)"
+        for _ in range(30):
+            opened.keyboard.press("Tab")
+            if value(opened, told).startswith(name): return
+        raise AssertionError(f"{name} cannot be reached")
+    tab_to("Choose")
+    with opened.expect_file_chooser() as chooser: opened.keyboard.press("Space")
+    chooser.value.set_files([picture()])
+    tab_to("4×")
+    opened.keyboard.press("ArrowLeft")
+    tab_to("Best quality")
+    opened.keyboard.press("Space")
+    tab_to("Enlarge")
+    outline = value(opened, "getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    opened.keyboard.press("Enter")
+    expect(opened.locator("#list .done")).to_have_count(1)
+    expect(opened.locator("#shown-facts")).to_contain_text(re.compile("to 180.×.120"))
+    tab_to("Border")
+    opened.keyboard.press("ArrowLeft")
+    assert cut(opened) == 49
+    tab_to("PNG")
+    with opened.expect_download() as found: opened.keyboard.press("Enter")
+    assert found.value.suggested_filename == "cat_x3.png"
+    tab_to("Remove cat.png")
+    opened.keyboard.press("Enter")
+    expect(opened.locator("#pictures")).to_be_hidden()
+    assert value(opened, "document.activeElement.id") == "choose"
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+def test_every_width(opened, width):
+    opened.set_viewport_size({"width": width, "height": 800})
+    enlarge(opened, picture("a_name_that_is_long_enough_to_be_cut_off_on_any_phone_of_today.png"))
+    assert value(opened, "document.documentElement.scrollWidth") <= width
+    for button in opened.locator("button, .button").all():
+        box = button.bounding_box()
+        if box: assert box["x"] >= 0 and box["x"] + box["width"] <= width and box["height"] >= 36, button.text_content()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_fault_for_screen_readers(browser, server, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python").Axe()
+    context = browser.new_context(color_scheme=scheme, bypass_csp=True)  # axe is put into the page
+    page = context.new_page()
+    page.goto(server.url)
+    found = [axe.run(page)]
+    enlarge(page, picture())
+    add(page, {"name": "heavy.png", "mimeType": "image/png", "buffer": bytes(300_000)}, picture("ready.png"))
+    page.get_by_text("Exact", exact=True).click()
+    found.append(axe.run(page))
+    context.close()
+    assert [violation["id"] for report in found for violation in report.response["violations"]] == []
+    assert all(len(report.response["passes"]) > 10 for report in found)
+
+
+def test_a_token_and_a_busy_server(page, narrow_server):
+    page.goto(narrow_server.url)
+    add(page, picture("first.png", 160, 160))
+    page.get_by_role("button", name="Enlarge", exact=True).click()
+    expect(page.locator("#list li")).to_contain_text("Expected the token of this server")
+    page.get_by_label("This server asks for its token").fill("sesame")
+    add(page, picture("second.png"))
+    page.get_by_role("switch", name="Best quality").check()
+    page.get_by_role("button", name="Enlarge first.png again").click()
+    page.get_by_role("switch", name="Best quality").uncheck()
+    page.get_by_role("button", name="Enlarge", exact=True).click()
+    expect(page.locator("#list li").nth(1)).to_contain_text("The server is busy. Next try in")
+    expect(page.locator("#list .done")).to_have_count(2)
+
+
+def test_a_server_that_is_gone(page, server):
+    page.goto(server.url)
+    add(page, picture())
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Enlarge", exact=True).click()
+    expect(page.locator("#list li")).to_contain_text("The server cannot be reached.")
