@@ -1,23 +1,10 @@
 """The slider in a browser: as a notebook shows it, as a page of one's own has it, and where scripts are off."""
 import base64
-import shutil
 
 import numpy as np
 import pytest
 
 from srfast.compare import _BEFORE, _PIXEL, before_after
-
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="no playwright")
-    if not BROWSER: pytest.skip("no chromium")
-    with api.sync_playwright() as p:
-        running = p.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")
