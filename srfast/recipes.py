@@ -63,7 +63,7 @@ def smooth_recipe(
 # %% ../nbs/34_recipes.ipynb #8a956d8d
 def vdsr_recipes() -> list[Recipe]:  # full and small
     "VDSR for x2, x3, x4 on luminance. Source: Kim et al. (2016)."
-    rule = dict(decay=(2500, 0.1), optimizer="sgd", wd=1e-4, loss="mse", y_only=True, clip=0.4, clip_by_lr=True)
+    rule = dict(decay=(2500, 0.1), optimizer="sgd", wd=1e-4, loss="mse", y_only=True, clip=0.01, clip_by_lr=True)
     full = Stage("sgd", 48, 64, 20, 500, lr_max=0.1, warmup=0, **rule)
     small = Stage("adam", 48, 8, 16, 500, y_only=True), Stage("again", 48, 8, 24, 500, lr_max=7e-4, y_only=True)
     return [
