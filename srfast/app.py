@@ -12,6 +12,7 @@ import socket
 import sys
 from pathlib import Path
 from typing import Annotated, Optional
+from urllib.parse import urlsplit
 
 import typer
 
@@ -34,6 +35,14 @@ def _need_web() -> None:
     missing = [name for name in ("fasthtml", "uvicorn", "python_multipart") if find_spec(name) is None]
     if missing:
         raise ValueError(f"the page needs {', '.join(missing)}: pip install 'srfast[web]'")
+
+# %% ../nbs/57_app.ipynb #152b2c91
+def _site(text: str) -> str:
+    "'https://Example.org/' as browsers name a page's origin: 'https://example.org'."
+    found = re.fullmatch(r"(https?://[^/\s?#@]+)/?", text.strip().lower())
+    if not found:
+        raise ValueError(f"expected the address of a site such as https://example.org, got {text!r}")
+    return found[1]
 
 # %% ../nbs/57_app.ipynb #4add6448
 _LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -73,10 +82,11 @@ def serve(
 
     amounts = dict(max_upload=_amount(max_upload), max_pixels_in=_amount(max_in), max_pixels_out=_amount(max_out))
     limits = Limits(**amounts, queue=queue, per_client=per_client, seconds=seconds, keep=keep)
+    origins = [_site(text) for text in origin or ()]
+    hosts = (*_LOCAL, *(urlsplit(site).hostname for site in origins)) if host in _LOCAL else ()
     waiting = JobQueue(limits, models=models, device=device, workers=workers)
     try:
-        hosts = (*_LOCAL, *(part.rpartition("/")[2].partition(":")[0] for part in origin or ())) if host in _LOCAL else ()
-        _run(make_app(waiting, token=token, hosts=hosts, origins=origin or ()), door, open=not token and host not in _LOCAL)
+        _run(make_app(waiting, token=token, hosts=hosts, origins=origins), door, open=not token and host not in _LOCAL)
     finally:
         waiting.close()
 

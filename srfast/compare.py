@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from .core import find_name, to_tensor, whole_file
+from .image import upper_bits
 from .metrics import psnr
 from .resize import imresize
 
@@ -27,6 +28,7 @@ def _rgb(
 ) -> np.ndarray:  # (H, W, 3)
     "The picture as bytes."
     if isinstance(img, Image.Image):
+        img = Image.fromarray(upper_bits(np.asarray(img))) if img.mode.startswith("I;16") else img  # Pillow would clip
         return np.asarray(img.convert("RGB"))
     if not isinstance(img, np.ndarray) or img.dtype != np.uint8 or img.ndim not in (2, 3):
         raise TypeError(f"expected a numpy picture of uint8 or a PIL picture, got {getattr(img, 'dtype', type(img).__name__)}")

@@ -9,6 +9,7 @@ __all__ = ['HEADERS', 'refusal', 'on_refused', 'on_http_error', 'too_long', 'Gua
 import hmac
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import anyio
@@ -38,7 +39,9 @@ async def on_refused(request, error: Refused) -> JSONResponse:
 # %% ../nbs/54_guard.ipynb #5b3b1e72
 async def on_http_error(request, error: HTTPException) -> JSONResponse:
     "An `HTTPException` as an answer."
-    return refusal(error.status_code, str(error.detail))
+    answer = refusal(error.status_code, str(error.detail))
+    answer.headers.update(error.headers or {})
+    return answer
 
 # %% ../nbs/54_guard.ipynb #7dac30e7
 _POLICY = (
@@ -134,7 +137,7 @@ class Guard:
 def _objection(guard: Guard, scope: dict) -> JSONResponse | None:
     "Why a request is refused, None if it is not."
     headers = Headers(scope=scope)
-    if guard.hosts and urlsplit(f"//{headers.get('host', '')}").hostname not in guard.hosts:
+    if guard.hosts and _part(f"//{headers.get('host', '')}", "hostname") not in guard.hosts:
         return refusal(400, "this server does not answer to that name")
     if scope["method"] not in ("GET", "HEAD", "OPTIONS") and not _is_own(guard, headers):
         return refusal(403, "expected a request from this server's own page, got one from another site")
@@ -151,7 +154,14 @@ def _is_own(guard: Guard, headers: Headers) -> bool:
     origin = headers.get("origin")
     if origin is None:
         return headers.get("sec-fetch-site", "none") in ("none", "same-origin")
-    return origin in guard.origins or urlsplit(origin).netloc == headers.get("host", "")
+    return origin in guard.origins or _part(origin, "netloc") == headers.get("host")
+
+# %% ../nbs/54_guard.ipynb #9e19060a
+def _part(url: str, name: str) -> str | None:
+    "The `hostname` or `netloc` of an address, None if it is none."
+    with suppress(ValueError):
+        return getattr(urlsplit(url), name)
+    return None
 
 # %% ../nbs/54_guard.ipynb #79ffe15e
 def _knows(guard: Guard, headers: Headers) -> bool:

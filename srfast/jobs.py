@@ -366,7 +366,10 @@ def _task(queue: JobQueue, job: Job) -> dict:
 # %% ../nbs/53_jobs.ipynb #789dbfad
 def _work_off(queue: JobQueue, worker: Worker) -> None:
     "Does one job after another until the queue is closed."
-    while worker.wait() and (job := _next(queue)):
+    while True:
+        worker.wait()
+        if (job := _next(queue)) is None:
+            return
         answer = worker.run(_task(queue, job), lambda done: setattr(job, "progress", done), queue.limits.seconds, lambda: job.unwanted)
         with queue.changed:
             job.answer, job.ended, done = answer, time.monotonic(), answer["status"] == 200

@@ -6,12 +6,13 @@
 __all__ = ['widget']
 
 # %% ../nbs/58_widget.ipynb #e95c9d46
+from html import escape
 from importlib.util import find_spec
 
 from PIL import Image
 
 from .compare import before_after
-from .image import read_img
+from .image import read_img, upright
 from .inference import upscale
 from .weights import list_weights
 
@@ -27,7 +28,7 @@ def widget(
     model: str = "photo",  # shown first
 ):  # a box of ipywidgets; where there are none, a `BeforeAfter`
     "Before and after of `img` for a notebook, with a choice of scale and model."
-    img = img if isinstance(img, Image.Image) else read_img(img)
+    img = upright(img) if isinstance(img, Image.Image) else read_img(img)
     if find_spec("ipywidgets") is None:
         return _compare(img, scale, model)
     import ipywidgets
@@ -39,7 +40,10 @@ def widget(
 
     def renew(change) -> None:
         view.value = "Working ..."
-        view.value = _compare(img, factor.value, name.value).to_html()
+        try:
+            view.value = _compare(img, factor.value, name.value).to_html()
+        except Exception as e:  # or nobody would see it
+            view.value = escape(str(e))
 
     factor.observe(renew, "value")
     name.observe(renew, "value")

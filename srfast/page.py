@@ -63,7 +63,7 @@ def _drop():
     arrow = _icon("M12 16V4", "m7 9 5-5 5 5", "M4 15v4a1 1 0 0 0 1 1h14a1 1 0 0 0 1-1v-4", size=34)
     chooser = Input(type="file", id="choose", multiple=True, accept="image/*,.tif,.tiff,.heic,.avif", cls="unseen", aria_describedby="ways")
     return Section(
-        arrow, H2("Drop pictures here"), P("or paste them, or", id="ways"),
+        arrow, H2("Drop pictures here"), P("or paste them", id="ways"),
         chooser, Label("Choose pictures", fr="choose", cls="button"), id="drop", aria_label="Add pictures",
     )
 
@@ -71,7 +71,8 @@ def _drop():
 def _options(models: dict[str, ModelCard]):
     "What can be asked for, and the button that starts it."
     sizes = [_choice("size", text, f"{text}×", text == "4") for text in ("2", "3", "4", "8")]
-    exact = Div(_field("width", "Width", 100_000), _field("height", "Height", 100_000), P("pixels"), id="exact", hidden=True)
+    sides = _field("width", "Width", 100_000), _field("height", "Height", 100_000), P("pixels")
+    exact = Fieldset(*sides, id="exact", hidden=True, disabled=True, aria_label="Exact size")
     groups = {True: "Part of srfast", False: "Your own"}
     lists = {title: [card for card in models.values() if card.bundled is bundled] for bundled, title in groups.items()}
     choices = [_model_group(title, cards) for title, cards in lists.items() if cards]
@@ -101,10 +102,10 @@ def _viewer():
     zooms = [Button(text, type="button", data_zoom=do, aria_label=what, title=what) for do, (text, what) in told.items()]
     stage = Div(*layers, slider, handle, *marks, P(id="unseen-told", hidden=True), id="stage")
     keys = "Drag the border, or use the arrow keys. + and − zoom, 0 fits, Shift with arrows moves."
-    takes = Div(Span("Download"), id="takes", role="group", aria_label="Download")
+    takes = Div(Span("Download"), id="takes", role="group", aria_label="Download"), P(id="take-told", hidden=True)
     bar = Div(Div(Strong(id="shown-name"), Span(id="shown-facts")), Div(*zooms, cls="zooms", role="group", aria_label="Zoom"), cls="bar")
     return Section(
-        H2("Before and after", cls="unseen"), bar, Figure(stage, Figcaption(keys)), takes,
+        H2("Before and after", cls="unseen"), bar, Figure(stage, Figcaption(keys)), *takes,
         id="viewer", hidden=True, tabindex="-1", aria_label="Before and after",
     )
 

@@ -67,7 +67,7 @@ _UPLOAD_SECONDS = 300
 # %% ../nbs/56_rest.ipynb #4e5818dd
 async def _read_form(request: Request):
     "The form of a request; a `Refused` 422 if it is another kind of form, 408 if it does not come to an end."
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise Refused(422, "expected a form of type multipart/form-data")
     try:
         with anyio.fail_after(_UPLOAD_SECONDS):
@@ -139,10 +139,11 @@ def _in_format(queue: JobQueue, job: Job, wanted: str | None) -> Path:
     made = Path(job.answer["result"])
     try:
         path = made.with_suffix(f".{find_name(wanted, RESULT_TYPES, 'format')}") if wanted else made
-        with _CONVERTING:
-            if not path.exists():
-                write_img(read_img(made, max_pixels=2 * queue.limits.max_pixels_out), path)
-                job.answer["bytes"] += path.stat().st_size
+        if not path.exists():
+            with _CONVERTING:
+                if not path.exists():
+                    write_img(read_img(made, max_pixels=2 * queue.limits.max_pixels_out), path)
+                    job.answer["bytes"] += path.stat().st_size
         return path
     except (ValueError, OSError) as e:
         get_job(queue, job.id)  # a 404 where it has expired meanwhile
@@ -222,13 +223,14 @@ class Call:
 
 # %% ../nbs/56_rest.ipynb #b1c58151
 _UNKNOWN = {404: "no such job, or it has expired"}
+_FOREIGN = {403: "from the page of another site"}
 _REFUSALS = {400: "a broken form", 408: "a slow upload", 413: "too many bytes or pixels", 415: "not a picture", 422: "an impossible field"}
 _FAILURES = {409: "not done yet", 415: "damaged", 422: "a format that cannot hold it", 500: "failed", 504: "took too long"}
 _BUSY = {429: "too many jobs of this client", 503: "the queue is full"}
 CALLS = (
-    Call("POST", "/api/jobs", create, {202: "in the queue"} | _REFUSALS | _BUSY, "Job"),
+    Call("POST", "/api/jobs", create, {202: "in the queue"} | _FOREIGN | _REFUSALS | _BUSY, "Job"),
     Call("GET", "/api/jobs/{id}", state, {200: "the job"} | _UNKNOWN, "Job"),
-    Call("DELETE", "/api/jobs/{id}", forget, {204: "forgotten"} | _UNKNOWN),
+    Call("DELETE", "/api/jobs/{id}", forget, {204: "forgotten"} | _FOREIGN | _UNKNOWN),
     Call("GET", "/api/jobs/{id}/result", result, {200: "the file"} | _UNKNOWN | _FAILURES, "File"),
     Call("GET", "/api/models", models, {200: "the models"}, "Models"),
     Call("GET", "/healthz", health, {200: "it works", 503: "it does not"}),
@@ -263,11 +265,11 @@ def _schemas() -> dict:
     return {"Job": job, "Wish": wish | {"required": ["picture"]}, "Models": listed, "Error": _object(error="string")}
 
 # %% ../nbs/56_rest.ipynb #c2daf3e1
-def _describe(call: Call) -> dict:
-    "A call in the words of OpenAPI."
+def _describe(call: Call, closed: bool) -> dict:
+    "A call in the words of OpenAPI; `closed` to those who do not know the token."
     file = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in RESULT_TYPES.values()}
     answers = {}
-    for status, told in call.answers.items():
+    for status, told in (call.answers | ({401: "without the token"} if closed else {})).items():
         schema = call.schema if status < 400 else "Error"
         content = file if schema == "File" else {"application/json": {"schema": _ref(schema)}} if schema else {}
         answers[str(status)] = {"description": told} | ({"content": content} if content else {})
@@ -278,7 +280,7 @@ def _describe(call: Call) -> dict:
         found["parameters"].append({"name": "format", "in": "query", "schema": {"enum": list(RESULT_TYPES)}})
     if call.method == "POST":
         found["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": _ref("Wish")}}}
-    return found
+    return found | ({"security": [{"token": []}]} if closed else {})
 
 # %% ../nbs/56_rest.ipynb #5fdff3d2
 def _ref(name: str) -> dict:
@@ -291,10 +293,10 @@ def openapi(
     "The OpenAPI 3.1 document of the service."
     paths: dict[str, dict] = {}
     for call in CALLS:
-        paths.setdefault(call.path, {})[call.method.lower()] = _describe(call)
+        paths.setdefault(call.path, {})[call.method.lower()] = _describe(call, token and call.path != "/healthz")
     schemes = {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}} if token else {}
     document = {"openapi": "3.1.0", "info": {"title": "srfast", "version": __version__}, "paths": paths}
-    return document | {"components": {"schemas": _schemas()} | schemes} | ({"security": [{"token": []}]} if token else {})
+    return document | {"components": {"schemas": _schemas()} | schemes}
 
 # %% ../nbs/56_rest.ipynb #2b479878
 def make_app(

@@ -59,6 +59,8 @@ def _do(task: dict, tell: Callable[[float], None]) -> dict:
         return {"status": 415, "error": sentence(sentence(e, "the given bytes"), str(source.parent))}
     except MemoryError:
         return {"status": 500, "error": "memory ran out"}
+    except ImportError as e:
+        return {"status": 500, "error": f"this model needs {e.name or 'a package'}, which is not installed on the server"}
     except Exception as e:
         return {"status": 500, "error": f"the picture could not be enlarged ({type(e).__name__})"}
 
@@ -101,13 +103,13 @@ class Worker:
         other.close()
         self.ready = False
 
-    def wait(self) -> bool:
-        "True, as soon as there is a process that is ready."
+    def wait(self) -> None:
+        "Returns as soon as there is a process that is ready, or one that ended before it was."
         if not self.process.is_alive():
             self.stop()
             self.start()
-        self.ready = self.ready or self.pipe.recv() == "ready"
-        return self.ready
+        with suppress(EOFError, OSError):
+            self.ready = self.ready or self.pipe.recv() == "ready"
 
     def stop(self) -> None:
         "Ends the process, whatever it is doing."

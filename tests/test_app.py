@@ -3,10 +3,12 @@ import io
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from pathlib import Path
 
 import httpx
@@ -135,6 +137,37 @@ def test_every_answer_carries_the_headers(web):
     assert len(policies) == 1 and "unsafe" not in policies.pop()
 
 
+def test_what_is_no_such_call_is_refused_with_the_headers(web):
+    for method, path in (("PUT", "/api/jobs"), ("OPTIONS", "/api/jobs"), ("GET", "/api/jobs"), ("POST", "/")):
+        answer = web.request(method, path)
+        assert answer.status_code == 405 and answer.headers["Allow"] and "error" in answer.json()
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert web.head("/").status_code == web.head("/healthz").status_code == 200
+
+
+def test_a_form_without_a_picture_is_refused(web):
+    field = b'--x\r\nContent-Disposition: form-data; name="picture"\r\n\r\ntext\r\n--x--\r\n'
+    form = "multipart/form-data"
+    for kind, status in {f"{form}; boundary=x": 400, f"{form.title()}; boundary=x": 400, form: 400, "application/json": 422}.items():
+        answer = web.post("/api/jobs", content=b"garbage", headers={"Content-Type": kind})
+        assert answer.status_code == status and answer.json()["error"], kind
+        answer = web.post("/api/jobs", content=field, headers={"Content-Type": kind})
+        assert answer.status_code == (422 if "boundary" in kind else status), kind
+
+
+def test_two_pictures_at_once_are_refused(web):
+    answer = web.post("/api/jobs", files=[("picture", ("a.png", as_file(photo(4, 4))))] * 2)
+    assert answer.status_code == 400 and "1" in answer.json()["error"]
+
+
+def test_a_picture_that_claims_too_many_pixels_is_not_decoded(web):
+    size = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", size), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b""))
+    bomb = b"".join(struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks)
+    answer = post(web, b"\x89PNG\r\n\x1a\n" + bomb)
+    assert answer.status_code == 413 and "2,500,000,000" in answer.json()["error"]
+
+
 def test_the_page_names_every_model(web):
     text = web.get("/").text
     for model in web.get("/api/models").json()["models"]:
@@ -228,7 +261,9 @@ def test_identifiers_cannot_be_guessed(web):
 def test_another_site_and_another_name_are_refused(web):
     picture = {"picture": ("a.png", as_file(photo(4, 4)))}
     assert web.post("/api/jobs", files=picture, headers={"Origin": "https://evil.example"}).status_code == 403
-    assert web.get("/", headers={"Host": "evil.example"}).status_code == 400
+    assert web.post("/api/jobs", files=picture, headers={"Origin": "http://["}).status_code == 403
+    for name in ("evil.example", "127.0.0.1.evil.example", "[::1"):
+        assert web.get("/", headers={"Host": name}).status_code == 400
     assert web.delete("/api/jobs/x", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
 
 
@@ -238,6 +273,7 @@ def test_the_document_is_openapi(web):
 
 
 def test_figures_are_prometheus(web):
+    finish(web, post(web, as_file(photo(4, 4)), scale="2"))
     for line in web.get("/metrics").text.splitlines():
         assert re.fullmatch(r"# TYPE srfast_\w+ (counter|gauge)|srfast_\w+(\{\w+=\"\w+\"\})? [0-9.e+-]+", line), line
     assert figure(web, 'srfast_jobs_total{state="done"}') > 0

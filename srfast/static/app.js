@@ -4,6 +4,8 @@
 const $ = (id) => document.getElementById(id);
 const main = document.querySelector("main");
 const AT_ONCE = 2; // pictures of this page that the server has at a time
+const AGAIN = 5; // seconds until a server that is gone is looked for again
+const BUSY = ["waiting", "sending", "queued", "running"];
 const items = [];
 let shown = null;
 
@@ -14,6 +16,7 @@ const pixels = ([w, h]) => `${number(w)}\u00a0×\u00a0${number(h)}`;
 const bytes = (n) => (n < 1e6 ? `${Math.max(1, Math.round(n / 1e3))}\u00a0kB` : `${(n / 1e6).toFixed(1)}\u00a0MB`);
 const seconds = (s) => (s < 10 ? `${s.toFixed(1)}\u00a0s` : s < 90 ? `${Math.round(s)}\u00a0s` : `${Math.round(s / 60)}\u00a0min`);
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+const FORGOTTEN = "the server has forgotten this picture; enlarge it again";
 const BEGINS = { 413: "Too large: ", 415: "This picture cannot be read: ", 422: "That cannot be done: " };
 const news = (text) => ($("news").textContent = text);
 
@@ -26,7 +29,8 @@ async function call(path, options = {}) {
   if (answer.ok) return answer;
   let told = answer.statusText || "the server gave no reason";
   try { told = (await answer.json()).error; } catch { /* no JSON: the status must do */ }
-  if (answer.status === 401) $("token").focus();
+  if (answer.status === 401) $("token")?.focus();
+  if (answer.status === 404) told = FORGOTTEN;
   const error = new Error(sentence((BEGINS[answer.status] || "") + told));
   error.status = answer.status;
   error.wait = Number(answer.headers.get("Retry-After")) || 1;
@@ -36,12 +40,37 @@ async function call(path, options = {}) {
 const pause = (s) => new Promise((done) => setTimeout(done, s * 1000));
 const say = (error) => (error.status ? error.message : "The server cannot be reached.");
 
+// Asks until there is an answer: a busy server says when to come again, one that is gone is looked for.
+async function insist(item, ask) {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (item.gone || (error.status && ![429, 503].includes(error.status))) throw error;
+      const told = error.status ? "The server is busy." : say(error);
+      news(`${item.file.name}: ${told}`);
+      for (let left = error.wait || AGAIN; left > 0 && !item.gone; left--) {
+        change(item, item.state, `${told} Next try in ${left} s.`);
+        await pause(1);
+      }
+      if (item.gone) throw error;
+    }
+  }
+}
+
+async function fetchFile(path) {
+  const answer = await call(path);
+  const told = answer.headers.get("Content-Disposition");
+  const long = /filename\*=utf-8''([^;]+)/i.exec(told), plain = /filename="([^"]+)"/.exec(told);
+  return { url: URL.createObjectURL(await answer.blob()), name: long ? decodeURIComponent(long[1]) : plain[1] };
+}
+
 // ---------------------------------------------------------------- the list
 
 function add(files) {
   for (const file of files) {
     const li = $("row").content.firstElementChild.cloneNode(true);
-    const item = { file, li, url: URL.createObjectURL(file), state: "ready", job: null };
+    const item = { file, li, url: URL.createObjectURL(file), state: "ready", job: null, made: {} };
     const part = (name) => li.querySelector(name);
     const thumb = part(".thumb");
     thumb.src = item.url;
@@ -50,7 +79,8 @@ function add(files) {
     part(".show").setAttribute("aria-label", `Show ${file.name}`);
     part(".again").setAttribute("aria-label", `Enlarge ${file.name} again, with the settings as they are now`);
     part(".show").addEventListener("click", () => show(item));
-    part(".again").addEventListener("click", () => { forget(item); change(item, "ready"); start([item]); });
+    part(".again").title = "With the settings as they are now";
+    part(".again").addEventListener("click", () => $("ask").reportValidity() && start([item]));
     part(".drop").addEventListener("click", () => remove(item));
     $("list").append(li);
     items.push(item);
@@ -62,12 +92,25 @@ function add(files) {
   tidy();
 }
 
+const failedBefore = (item) => item.state === "failed" && item.settings && item.status !== 415;
+const mayAgain = (item) => item.state === "done" || failedBefore(item);
+
+// What the large button does: what is new; else what is shown, with settings it has not had; else what has failed.
+function chosen() {
+  const ready = items.filter((item) => item.state === "ready");
+  if (ready.length) return ready;
+  const now = JSON.stringify(settings());
+  const other = (item) => item.state === "done" && JSON.stringify(item.settings) !== now;
+  return (shown ? [shown] : items).filter((item) => failedBefore(item) || other(item));
+}
+
 function tidy() {
   document.body.classList.toggle("busy", items.length > 0);
   $("pictures").hidden = !items.length;
-  const ready = items.filter((item) => item.state === "ready").length;
-  $("start").disabled = !ready;
-  $("start").textContent = ready > 1 ? `Enlarge ${ready} pictures` : "Enlarge";
+  const next = chosen(), again = next.some(mayAgain);
+  $("start").disabled = !next.length;
+  $("start").textContent = next.length > 1 ? `Enlarge ${next.length} pictures` : "Enlarge";
+  if (again) $("start").textContent += " again";
 }
 
 function describe(item) {
@@ -84,11 +127,12 @@ function change(item, state, told) {
   li.querySelector(".facts").textContent = describe(item);
   li.querySelector(".state").textContent = told === undefined ? words[state] : told;
   const bar = li.querySelector("progress");
-  bar.hidden = !["waiting", "sending", "queued", "running"].includes(state);
+  bar.hidden = !BUSY.includes(state);
   if (state === "running" && item.job.progress) bar.value = item.job.progress;
   else bar.removeAttribute("value");
   li.querySelector(".show").disabled = state !== "done";
-  li.querySelector(".again").hidden = state !== "done" && !(state === "failed" && item.settings && item.status !== 415);
+  li.querySelector(".again").hidden = !mayAgain(item);
+  if (item === shown) for (const button of $("takes").querySelectorAll("button")) button.disabled = state !== "done";
   const drop = li.querySelector(".drop"), name = item.file.name;
   drop.setAttribute("aria-label", bar.hidden ? `Remove ${name}` : `Cancel ${name}`);
   tidy();
@@ -102,10 +146,10 @@ function fail(item, told, status = 0) {
 
 // What the server has of a picture goes; what the page has stays.
 function forget(item) {
-  if (item.job) call(`/api/jobs/${item.job.id}`, { method: "DELETE" }).catch(() => {});
+  if (item.job && item.status !== 404) call(`/api/jobs/${item.job.id}`, { method: "DELETE", keepalive: true }).catch(() => {});
   item.job = null;
-  if (item.result) URL.revokeObjectURL(item.result);
-  item.result = null;
+  for (const file of Object.values(item.made)) URL.revokeObjectURL(file.url);
+  item.made = {};
 }
 
 function remove(item) {
@@ -127,16 +171,17 @@ function remove(item) {
 function settings() {
   const form = new FormData($("ask"));
   const found = { model: form.get("model"), consistent: form.has("consistent"), ensemble: form.has("ensemble") };
-  if (form.get("size") !== "exact") return { ...found, scale: form.get("size") };
-  return { ...found, width: form.get("width"), height: form.get("height"), ...(form.get("width") || form.get("height") ? {} : { scale: 4 }) };
+  return form.get("size") === "exact" ? { ...found, width: form.get("width"), height: form.get("height") } : { ...found, scale: form.get("size") };
 }
 
-function start(chosen) {
-  for (const item of chosen) {
+function start(pictures) {
+  for (const item of pictures) {
+    forget(item);
+    item.status = 0;
     item.settings = settings();
     change(item, "waiting");
   }
-  chosen[0]?.li.scrollIntoView({ block: "nearest" });
+  pictures[0]?.li.scrollIntoView({ block: "nearest" });
   pump();
 }
 
@@ -149,43 +194,32 @@ function pump() {
 }
 
 async function send(item) {
-  for (;;) {
-    const form = new FormData();
-    for (const [name, value] of Object.entries(item.settings)) form.append(name, value);
-    form.append("picture", item.file, item.file.name || "picture");
-    change(item, "sending");
-    try {
-      return await (await call("/api/jobs", { method: "POST", body: form })).json();
-    } catch (error) {
-      if (![429, 503].includes(error.status)) throw error;
-      for (let left = error.wait; left > 0 && !item.gone; left--) {
-        change(item, "sending", `The server is busy. Next try in ${left} s.`);
-        await pause(1);
-      }
-      if (item.gone) throw error;
-    }
-  }
+  await item.file.slice(0, 1).arrayBuffer().catch(() => {
+    throw Object.assign(new Error("This cannot be read: a folder, or a file that has changed or gone."), { status: 415 });
+  });
+  const form = new FormData();
+  for (const [name, value] of Object.entries(item.settings)) form.append(name, value);
+  form.append("picture", item.file, item.file.name || "picture");
+  change(item, "sending");
+  return insist(item, async () => (await call("/api/jobs", { method: "POST", body: form })).json());
 }
 
 async function enlarge(item) {
-  const began = item.settings;
-  const job = await send(item);
-  item.job = job;
+  item.job = await send(item);
   if (item.gone) return forget(item);
-  tell(item);
-  pump();
+  const { id } = item.job;
   for (let wait = 0.15; ; wait = Math.min(1, wait * 1.3)) {
     tell(item);
+    pump();
     if (["done", "failed"].includes(item.job.state)) break;
     await pause(wait);
-    if (item.gone || item.settings !== began) return;
-    const news = await poll(job.id);
-    if (item.gone || item.settings !== began) return;
-    item.job = news;
+    const now = item.gone || await insist(item, async () => (await call(`/api/jobs/${id}`)).json());
+    if (item.gone) return;
+    item.job = now;
   }
   if (item.job.state === "failed") return fail(item, sentence((BEGINS[item.job.status] || "") + item.job.error), item.job.status);
-  const answer = await call(`/api/jobs/${job.id}/result`);
-  item.result = URL.createObjectURL(await answer.blob());
+  const file = await insist(item, () => fetchFile(`/api/jobs/${id}/result`));
+  item.made[item.job.formats[0]] = file;
   if (item.gone) return forget(item);
   change(item, "done");
   news(`${item.file.name} is done: ${pixels(item.job.result_size)} in ${seconds(item.job.seconds)}.`);
@@ -193,18 +227,6 @@ async function enlarge(item) {
   const first = !shown;
   show(item, false);
   if (first) $("viewer").scrollIntoView({ block: "nearest" });
-}
-
-// A moment without connection is no reason to give up.
-async function poll(id) {
-  for (let tries = 0; ; tries++) {
-    try {
-      return await (await call(`/api/jobs/${id}`)).json();
-    } catch (error) {
-      if (error.status || tries === 5) throw error;
-      await pause(1);
-    }
-  }
 }
 
 function tell(item) {
@@ -238,12 +260,13 @@ function show(item, jump = true) {
     said.hidden = false;
   };
   $("before-img").src = item.url;
-  $("after-img").src = item.result;
+  $("after-img").src = item.made[item.job.formats[0]].url;
   $("before-img").alt = `${item.file.name} before`;
   $("after-img").alt = `${item.file.name} enlarged`;
   for (const img of [$("before-img"), $("after-img")]) [img.width, img.height] = [view.w, view.h];
   stage.style.aspectRatio = `${view.w} / ${view.h}`;
   offer(item);
+  warn("");
   cut(50);
   fit();
   if (jump) {
@@ -363,23 +386,28 @@ function offer(item) {
   }));
 }
 
+// What was fetched once needs no server any more.
 async function download(item, format, button) {
   button.disabled = true;
+  let told = "";
   try {
-    const answer = await call(`/api/jobs/${item.job.id}/result?format=${format}`);
-    const name = /filename\*=utf-8''([^;]+)/i.exec(answer.headers.get("Content-Disposition"));
-    const plain = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition"));
+    item.made[format] ||= await fetchFile(`/api/jobs/${item.job.id}/result?format=${format}`);
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(await answer.blob());
-    link.download = name ? decodeURIComponent(name[1]) : plain ? plain[1] : `picture.${format}`;
+    link.href = item.made[format].url;
+    link.download = item.made[format].name;
     link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
     news(`${link.download} downloaded.`);
   } catch (error) {
-    item.li.querySelector(".state").textContent = say(error);
-    news(say(error));
+    told = say(error);
+    news(told);
   }
   button.disabled = false;
+  if (item === shown) warn(told);
+}
+
+function warn(told) {
+  $("take-told").textContent = told;
+  $("take-told").hidden = !told;
 }
 
 // ---------------------------------------------------------------- pictures come in
@@ -388,18 +416,18 @@ $("choose").addEventListener("change", () => {
   add([...$("choose").files]);
   $("choose").value = "";
 });
-$("choose").addEventListener("keydown", (event) => {
-  if (event.key !== "Enter") return;
-  event.preventDefault();
-  $("choose").click();
-});
 $("ask").addEventListener("submit", (event) => {
   event.preventDefault();
-  start(items.filter((item) => item.state === "ready"));
+  start(chosen());
 });
-for (const radio of document.getElementsByName("size")) {
-  radio.addEventListener("change", () => ($("exact").hidden = document.querySelector("[name=size]:checked").value !== "exact"));
+
+// Only what can be seen is asked for: a width, a height, or both.
+function exact() {
+  $("exact").hidden = $("exact").disabled = !document.querySelector("[value=exact]").checked;
+  $("width").required = !$("height").value;
+  tidy();
 }
+$("ask").addEventListener("input", exact);
 
 document.addEventListener("paste", (event) => {
   const files = [...(event.clipboardData?.files || [])];
@@ -419,8 +447,12 @@ addEventListener("drop", (event) => {
   add([...event.dataTransfer.files]);
 });
 
+// Who leaves while pictures are in work is asked first; who leaves leaves nothing on the server.
+addEventListener("beforeunload", (event) => items.some((item) => BUSY.includes(item.state)) && event.preventDefault());
+addEventListener("pagehide", (event) => event.persisted || items.forEach(forget));
+
 if ($("token")) {
   $("token").value = sessionStorage.getItem("token") || "";
   $("token").addEventListener("input", () => sessionStorage.setItem("token", $("token").value));
 }
-tidy();
+exact();

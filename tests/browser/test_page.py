@@ -48,6 +48,12 @@ def enlarge(page, *files):
     expect(page.locator("#list .done")).to_have_count(len(files))
 
 
+def sent(page, server, work):
+    """Where the server has the picture that `work` sends."""
+    with page.expect_response(lambda answer: answer.request.method == "POST") as posted: work()
+    return f"{server.url}/api/jobs/{posted.value.json()['id']}"
+
+
 def value(page, expression):
     return page.evaluate(f"() => {expression}")
 
@@ -66,15 +72,14 @@ def download(page, title):
 
 
 def test_a_picture_goes_in_and_comes_out(opened, server):
-    with opened.expect_response(lambda answer: answer.request.method == "POST") as posted: enlarge(opened, picture())
-    job = posted.value.json()
+    job = sent(opened, server, lambda: enlarge(opened, picture()))
     expect(opened.locator("#shown-facts")).to_contain_text(re.compile("60.×.40 to 240.×.160"))
     for side in ("before", "after"): expect(opened.locator(f"#{side}-img")).to_be_visible()
     assert value(opened, "document.getElementById('after-img').naturalWidth") == 240
     for title, form in (("PNG", "png"), ("JPEG", "jpeg"), ("WebP", "webp")):
         name, content = download(opened, title)
         assert name == f"cat_x4.{form}"
-        assert content == httpx.get(f"{server.url}/api/jobs/{job['id']}/result?format={form}").content
+        assert content == httpx.get(f"{job}/result?format={form}").content
         assert Image.open(io.BytesIO(content)).size == (240, 160)
     expect(opened.get_by_role("status")).to_contain_text("downloaded")
 
@@ -114,11 +119,12 @@ def test_before_and_after(opened):
 
 def test_what_cannot_be_done_is_a_sentence(opened):
     opened.refused += ["text", "pixels"]
-    add(opened, {"name": "text.png", "mimeType": "image/png", "buffer": b"no picture"}, picture("wide.png", 300, 300),
+    add(opened, {"name": "<b>text.png", "mimeType": "image/png", "buffer": b"no picture"}, picture("wide.png", 300, 300),
         {"name": "heavy.png", "mimeType": "image/png", "buffer": bytes(300_000)})
     rows = opened.locator("#list li")
     expect(rows.nth(2)).to_contain_text("Too large: expected at most 200 kB, got 300 kB.".replace(" kB", "\u00a0kB"))
     opened.get_by_role("button", name="Enlarge 2 pictures").click()
+    expect(rows.nth(0)).to_contain_text("<b>text.png")
     expect(rows.nth(0)).to_contain_text("This picture cannot be read: expected a picture")
     expect(rows.nth(1)).to_contain_text("Too large: expected at most 60,000 pixels, got 90,000.")
     expect(opened.locator("#viewer")).to_be_hidden()
@@ -139,6 +145,65 @@ def test_several_pictures_wait_in_order(opened):
     opened.get_by_role("button", name="Remove 4.png").click()
     expect(opened.locator("#list li")).to_have_count(3)
     expect(opened.locator("#shown-name")).to_have_text("0.png")
+
+
+def test_other_settings_enlarge_again(opened):
+    opened.get_by_text("Exact", exact=True).click()
+    opened.get_by_label("Width").fill("-5")
+    opened.get_by_text("2×", exact=True).click()
+    enlarge(opened, picture())
+    start = opened.locator("#start")
+    expect(start).to_be_disabled()
+    opened.get_by_text("Exact", exact=True).click()
+    opened.get_by_label("Width").fill("")
+    start.click()
+    assert value(opened, "document.activeElement.matches('#width:invalid')")
+    opened.get_by_label("Height").fill("50")
+    expect(start).to_have_text("Enlarge again")
+    start.click()
+    expect(opened.locator("#shown-facts")).to_contain_text(re.compile("to 75.×.50"))
+    expect(start).to_be_disabled()
+
+
+def test_a_file_that_has_gone(opened, tmp_path):
+    path = tmp_path / "gone.png"
+    path.write_bytes(picture()["buffer"])
+    opened.set_input_files("#choose", path)
+    expect(opened.locator(".thumb")).to_have_js_property("naturalWidth", 60)
+    path.unlink()
+    opened.get_by_role("button", name="Enlarge", exact=True).click()
+    expect(opened.locator("#list li")).to_contain_text("This cannot be read")
+
+
+def test_what_the_server_has_forgotten(opened, server):
+    opened.refused += ["JPEG", "the second picture"]
+    httpx.delete(sent(opened, server, lambda: enlarge(opened, picture())))
+    assert download(opened, "PNG")[0] == "cat_x4.png"
+    opened.get_by_role("group", name="Download").get_by_role("button", name="JPEG").click()
+    expect(opened.locator("#viewer")).to_contain_text("The server has forgotten this picture; enlarge it again.")
+    add(opened, picture("dog.png", 240, 240))
+    opened.get_by_role("switch", name="Best quality").check()
+    httpx.delete(sent(opened, server, opened.locator("#start").click))
+    expect(opened.locator("#list li").nth(1)).to_contain_text("The server has forgotten this picture; enlarge it again.")
+    opened.get_by_role("switch", name="Best quality").uncheck()
+    opened.get_by_role("button", name="Enlarge dog.png again").click()
+    expect(opened.locator("#list .done")).to_have_count(2)
+
+
+def test_who_leaves_is_asked_and_leaves_nothing(opened, server):
+    asked = []
+    opened.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    enlarge(opened, picture())
+    add(opened, picture("dog.png", 240, 240))
+    opened.get_by_role("switch", name="Best quality").check()
+    job = sent(opened, server, opened.locator("#start").click)
+    opened.reload()
+    assert asked == ["beforeunload"]
+    expect(opened.locator("#pictures")).to_be_hidden()
+    for _ in range(300):
+        if httpx.get(job).status_code == 404: return
+        opened.wait_for_timeout(100)
+    raise AssertionError("the server still has the picture")
 
 
 def test_dropped_and_pasted(opened):
@@ -166,8 +231,10 @@ def test_with_the_keyboard_alone(opened):
             opened.keyboard.press("Tab")
             if value(opened, told).startswith(name): return
         raise AssertionError(f"{name} cannot be reached")
+    opened.on("filechooser", lambda chooser: None)  # Playwright holds choosers from here on; begun with the key, it is late for Enter
     tab_to("Choose")
-    with opened.expect_file_chooser() as chooser: opened.keyboard.press("Space")
+    with opened.expect_file_chooser(): opened.keyboard.press("Space")
+    with opened.expect_file_chooser() as chooser: opened.keyboard.press("Enter")
     chooser.value.set_files([picture()])
     tab_to("4×")
     opened.keyboard.press("ArrowLeft")
@@ -194,6 +261,7 @@ def test_with_the_keyboard_alone(opened):
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
 def test_every_width(opened, width):
     opened.set_viewport_size({"width": width, "height": 800})
+    assert value(opened, "document.getElementById('drop').offsetTop <= document.getElementById('options').offsetTop")
     enlarge(opened, picture("a_name_that_is_long_enough_to_be_cut_off_on_any_phone_of_today.png"))
     assert value(opened, "document.documentElement.scrollWidth") <= width
     for button in opened.locator("button, .button").all():
@@ -237,4 +305,6 @@ def test_a_server_that_is_gone(page, server):
     add(page, picture())
     page.context.set_offline(True)
     page.get_by_role("button", name="Enlarge", exact=True).click()
-    expect(page.locator("#list li")).to_contain_text("The server cannot be reached.")
+    expect(page.locator("#list li")).to_contain_text("The server cannot be reached. Next try in")
+    page.context.set_offline(False)
+    expect(page.locator("#list .done")).to_have_count(1)
