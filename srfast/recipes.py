@@ -65,7 +65,8 @@ def vdsr_recipes() -> list[Recipe]:  # full and small
     "VDSR for x2, x3, x4 on luminance. Source: Kim et al. (2016)."
     rule = dict(decay=(2500, 0.1), optimizer="sgd", wd=1e-4, loss="mse", y_only=True, clip=0.01, clip_by_lr=True)
     full = Stage("sgd", 48, 64, 20, 500, lr_max=0.1, warmup=0, **rule)
-    small = Stage("adam", 48, 8, 16, 500, y_only=True), Stage("again", 48, 8, 24, 500, lr_max=7e-4, y_only=True)
+    rounds = (("adam", 16, 1e-3), ("again", 24, 7e-4), ("once more", 16, 5e-4))
+    small = tuple(Stage(name, 48, 8, epochs, 500, lr_max=lr_max, y_only=True) for name, epochs, lr_max in rounds)
     return [
         Recipe("t91_vdsr", "vdsr", 4, (full,), scales=(2, 3, 4), valid_size=144),
         Recipe("t91_vdsr_small", "vdsr", 4, small, scales=(2, 3, 4), valid_size=144),
