@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from .core import check_imgs, find_name, to_tensor, to_uint8
+from .match import estimate_all, strength_range
 from .resize import METHODS, imresize
 
 # %% ../nbs/03_degrade.ipynb #f4104b0c
@@ -212,6 +213,18 @@ class Degradation:
     ) -> Tensor | np.ndarray | Image.Image:  # the same kind, sides ceil(side / scale)
         "The low-resolution picture: the same seed gives the same bytes."
         return _like(_degrade_imgs(_to_imgs(img), self, seed), img)
+
+    @classmethod
+    def match(
+        cls,
+        files,  # 1 to 20 pictures from one source: paths, PIL pictures, arrays; or one alone
+        scale: float = 1,  # shrink by this, at least 1; blur is given in pixels before that
+    ) -> "Degradation":  # numbers of one picture, ranges of several
+        "What was done to those pictures, estimated; `srfast.match.estimate` tells it of each, with earlier enlargement."
+        found = estimate_all(files)
+        qualities = [one.jpeg for one in found if one.jpeg]
+        blur, noise = strength_range([one.blur * scale for one in found]), strength_range([one.noise for one in found])
+        return cls(scale, blur, noise=noise, jpeg=strength_range(qualities) if 2 * len(qualities) > len(found) else None)
 
 # %% ../nbs/03_degrade.ipynb #2055652d
 def degrade(

@@ -15,8 +15,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "srfast"
-USING = ("core", "image", "planes", "write", "resize", "layers", "generators.house", "zoo", "weights", "tiles", "inference", "cli",
-         "worker", "jobs", "guard", "page", "rest", "app")
+USING = ("core", "image", "planes", "write", "resize", "match", "degrade", "layers", "generators.house", "zoo", "weights", "tiles",
+         "inference", "cli", "worker", "jobs", "guard", "page", "rest", "app")
 HEAVY = {"fastai", "torchvision", "pandas", "matplotlib", "skimage"}
 IMPORT = (ast.Import, ast.ImportFrom)
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
