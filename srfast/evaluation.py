@@ -9,6 +9,7 @@ __all__ = ['BASELINES', 'METRICS', 'label_models', 'load_models', 'serves', 'enl
 
 # %% ../nbs/42_evaluation.ipynb #7fdc4bbc
 import html
+import os
 import re
 import statistics
 import subprocess
@@ -312,11 +313,13 @@ def save_results(
     *,
     command: str = "",  # what to type to get it again
 ) -> Path:  # `path`
-    "Writes the table with commit, threads and command, whole or not at all."
+    "Writes the table with commit, threads and command (the folder of `$SRFAST_DATA` by that name), whole or not at all."
     path = Path(path)
     if path.suffix != ".csv":
         raise ValueError(f"expected a name ending in .csv, got {path.name!r}")
     path.parent.mkdir(parents=True, exist_ok=True)
+    if data := os.environ.get("SRFAST_DATA"):
+        command = command.replace(data, "$SRFAST_DATA")
     traced = table.assign(commit=package_commit(), threads=torch.get_num_threads(), command=command)
     with whole_file(path) as tmp:
         traced.to_csv(tmp, index=False, float_format="%.4f", lineterminator="\n")

@@ -48,6 +48,7 @@ class GanStage(Stage):
     switch_below: float | None = None  # the critic keeps its turn until its loss is below; None: one turn each
     smooth: float = 0.0  # originals are to be believed to 1 - smooth
     only_critic: bool = False  # the generator stands still while the critic learns
+    ema: float = 0.9  # decay of the averaged weights; a critic sees through a generator that lags behind
     guarded: bool = True  # watched by a `Guard`
 
     def __post_init__(self):
@@ -235,7 +236,7 @@ def batch_signs(
     hr: Tensor,  # originals, same shape
     lr_imgs: Tensor,  # inputs, (N, 3, h, w)
 ) -> dict[str, float]:
-    "`detail`, against the originals' (1: as fine); `spread`, against the inputs' (1: as different); `drift` of the colour in grey levels."
+    "`detail` and `spread` against the originals' and the inputs' (1: as fine, as different); how much more `red`, `green`, `blue` it is."
 
     def detail(imgs: Tensor) -> Tensor:
         inner = imgs[..., 1:-1, 1:-1]
@@ -245,12 +246,9 @@ def batch_signs(
     def spread(imgs: Tensor) -> Tensor:
         return F.adaptive_avg_pool2d(imgs, 4).std(0, unbiased=False).mean()
 
-    means = [imgs.mean((0, 2, 3)) for imgs in (sr.clamp(0, 1), lr_imgs)]
-    signs = dict(
-        detail=detail(sr) / detail(hr).clamp_min(1e-6),
-        spread=spread(sr.clamp(0, 1)) / spread(lr_imgs).clamp_min(1e-6),
-        drift=255 * (means[0] - means[1]).abs().max(),
-    )
+    shift = 255 * (sr.clamp(0, 1) - hr).mean((0, 2, 3))
+    signs = dict(detail=detail(sr) / detail(hr).clamp_min(1e-6), spread=spread(sr.clamp(0, 1)) / spread(lr_imgs).clamp_min(1e-6))
+    signs |= dict(zip(("red", "green", "blue"), shift))  # grey levels
     return {name: mean_of_ranks(value.detach()).item() for name, value in signs.items()}
 
 # %% ../nbs/31_gan.ipynb #2f4b2e1e
@@ -259,10 +257,12 @@ class Guard(Callback):
 
     order = 65
 
+    strong, weak = 0.8, 0.7  # shares of right answers between which a critic is worth listening to
+
     def __init__(self, run: Run, index: int, *, jump: float = 2.0, finest: float = 1.5, least_spread: float = 1 / 3, drift: float = 6.0):
         self.run, self.index = run, index
         self.limits = dict(jump=jump, finest=finest, least_spread=least_spread, drift=drift)
-        self.state = dict(usual={}, real=0.5, fake=0.5, backs=0, armed=[], suspected=[], notes=[])
+        self.state = dict(usual={}, real=0.5, fake=0.5, looks=0, backs=0, armed=[], suspected=[], notes=[])
 
     def before_fit(self):
         if not self.keeper.done:
@@ -284,18 +284,18 @@ class Guard(Callback):
             self.go_back("no number")
 
     def after_epoch(self):
-        if self.keeper.done % self.keeper.stage.steps == 0:
+        if self.keeper.done % self.keeper.stage.steps == 0 and not self.state["suspected"]:
             self.keep()
 
     def fault(self) -> str | None:
         "What is wrong with the results of this step."
         s, signs = self.state, batch_signs(self.pred.detach(), self.y, self.x)
-        usual = {name: s["usual"].get(name, value) for name, value in signs.items()}
-        s["usual"] = {name: 0.95 * usual[name] + 0.05 * value for name, value in signs.items()}
+        usual = s["usual"] or signs
+        s["usual"] = {name: usual[name] + (0.05 if name == "detail" else 0.3) * (value - usual[name]) for name, value in signs.items()}
         found = dict(
             glitches=signs["detail"] > max(self.limits["jump"] * usual["detail"], self.limits["finest"]),
             collapse=signs["spread"] < self.limits["least_spread"],
-            drift=signs["drift"] > max(self.limits["jump"] * usual["drift"], self.limits["drift"]),
+            drift=max(abs(s["usual"][name]) for name in ("red", "green", "blue")) > self.limits["drift"],
         )
         before, s["suspected"] = s["suspected"], [name for name, bad in found.items() if bad and name in s["armed"]]
         s["armed"] = [name for name, bad in found.items() if not bad or name in s["armed"]]
@@ -306,11 +306,13 @@ class Guard(Callback):
         s, parts = self.state, self.loss_func.parts
         for name in ("real", "fake"):
             s[name] = 0.9 * s[name] + 0.1 * mean_of_ranks(parts[f"critic_{name}"]).item()
-        weakest, turns = min(s["real"], s["fake"]), self.learn.turns
-        wanted = 5 if weakest > 0.97 else 1 if weakest < 0.9 else turns.for_generator
-        if wanted != turns.for_generator and not self.keeper.stage.only_critic:
-            turns.for_generator = wanted
-            self.note("critic held back" if wanted > 1 else "critic free again")
+        right, turns, s["looks"] = (s["real"] + s["fake"]) / 2, self.learn.turns, s["looks"] + 1
+        if s["looks"] % 10 or self.keeper.stage.only_critic or self.strong >= right >= self.weak:
+            return
+        before = turns.for_generator
+        turns.for_generator = min(2 * before, 16) if right > self.strong else max(before // 2, 1)
+        if min(before, turns.for_generator) == 1 and before != turns.for_generator:
+            self.note("critic held back" if before == 1 else "critic free again")
 
     def note(self, told: str):
         self.state["notes"] = [*self.state["notes"], f"{told} at step {self.keeper.done + 1}"]
@@ -322,7 +324,7 @@ class Guard(Callback):
         self.learn.average.load(kept["ema"])
         self.learn.opt.load_state_dict(kept["opt"])
         self.learn.step_rate.factor /= 2
-        self.state |= dict(backs=self.state["backs"] + 1, suspected=[])
+        self.state |= dict(backs=self.state["backs"] + 1, suspected=[], armed=[], usual={})
         self.note(f"{fault}, back to step {kept['step']} at half the learning rate,")
 
     def files(self) -> list[Path]:
@@ -360,6 +362,7 @@ class GanRecipe(Recipe):
 
     turns: int = 2  # symmetries a patch is seen in
     n_valid: int = 64  # pictures kept out of training
+
     critic: str = "dcgan"  # a name of `CRITICS`
     critic_options: dict = field(default_factory=dict)  # of the critic
 
@@ -388,7 +391,7 @@ class GanRecipe(Recipe):
         if not isinstance(stage, GanStage):
             return super().learner(net, split, index, done)
         dls = self.loaders(split, stage, self.seed + 1000 * index, done)
-        cbs = [Average(net.generator, self.ema, done), Clip(stage), StepRate(stage, done)]
+        cbs = [Average(net.generator, stage.ema, done), Clip(stage), StepRate(stage, done)]
         groups = lambda gan: [list(gan.critic.parameters()), *parameter_groups(gan.generator)]  # noqa: E731
         return GanLearner(dls, net, stage, opt_func=stage_optimizer(stage), splitter=groups, cbs=cbs)
 

@@ -50,12 +50,13 @@ class DigitsGanRecipe(GanRecipe):
 def dcgan_stages(
     size: int,  # HR side
     small: bool = False,  # an hour's part of it
+    consistency: float = 6.0,  # weight of shrunken results against the input, in the small game
 ) -> tuple[Stage, ...]:
     "Pixels, then the game; in the small variant the critic learns alone in between. Source: Garcia, srez (2016)."
     if small:
-        rule = dict(momentum=0.5, loss={"l1": 0.9}, adversarial=0.02, whole=True)
-        critic = GanStage("critic", size, 16, 2, 250, lr_max=1e-3, only_critic=True, **rule)
-        game = GanStage("gan", size, 16, 4, 250, lr_max=2e-4, critic_lr=4.0, **rule)
+        rule = dict(momentum=0.5, game="hinge", loss={"l1": 0.9, "consistency": consistency}, adversarial=0.02, whole=True)
+        critic = GanStage("critic", size, 16, 1, 250, lr_max=4e-4, only_critic=True, **rule)
+        game = GanStage("gan", size, 16, 4, 250, lr_max=2e-4, critic_lr=2.0, **rule)
         return Stage("pixels", size, 16, 6, 250, loss="mse", whole=True), critic, game
     rule = dict(lr_max=2e-4, warmup=0, momentum=0.5, decay=(5000, 0.5), whole=True)
     return Stage("pixels", size, 16, 10, 500, **rule), GanStage("gan", size, 16, 40, 1000, loss={"l1": 0.9}, adversarial=0.1, **rule)
@@ -65,7 +66,9 @@ def dcgan_recipes() -> list[GanRecipe]:  # full and small
     "DCGAN at x4 on digits, faces and flowers. Source: Garcia, srez (2016)."
     narrow = dict(options={"units": (96, 48), "width": 48}, critic_options={"width": 32})
     made = [DigitsGanRecipe("digits_dcgan", "dcgan", 4, dcgan_stages(16), valid_size=16)]
-    made += [replace(made[0], name="digits_dcgan_small", stages=dcgan_stages(16, small=True), **narrow)]
+    pixels, critic, game = dcgan_stages(16, small=True, consistency=2.0)
+    brief = replace(pixels, epochs=3), critic, replace(game, epochs=10, lr_max=4e-4, adversarial=0.003)
+    made += [replace(made[0], name="digits_dcgan_small", stages=brief, **narrow)]
     for name in ("faces_dcgan", "flowers_dcgan"):
         made += [GanRecipe(name, "dcgan", 4, dcgan_stages(64))]
         made += [GanRecipe(name + "_small", "dcgan", 4, dcgan_stages(64, small=True), **narrow)]
@@ -78,10 +81,11 @@ def srgan_recipes() -> list[GanRecipe]:  # full and small
         Stage("srresnet", 64, 16, 20, 1021, lr_max=1e-4, loss="mse", whole=True),
         GanStage("gan", 64, 16, 20, 1021, lr_max=1e-4, loss={"vgg54": 1.0}, adversarial=1e-3, whole=True),
     )
+    rule = dict(game="hinge", loss={"l1": 5.0, "consistency": 5.0, "feature_small": 0.3}, adversarial=0.05, whole=True)
     small = (
         Stage("srresnet", 64, 16, 8, 250, loss="mse", whole=True),
-        GanStage("critic", 64, 16, 1, 250, lr_max=5e-4, only_critic=True, whole=True),
-        GanStage("gan", 64, 16, 4, 250, lr_max=2e-4, loss={"feature_small": 1.0}, adversarial=0.05, whole=True),
+        GanStage("critic", 64, 16, 1, 250, lr_max=3e-4, only_critic=True, **rule),
+        GanStage("gan", 64, 16, 4, 250, lr_max=2e-4, **rule),
     )
     narrow = dict(options={"width": 32, "depth": 8}, critic="srgan", critic_options={"width": 32})
     return [
@@ -116,10 +120,11 @@ def unet_recipes() -> list[GanRecipe]:  # full and small
     critic = GanStage("critic", 256, 8, 6, 200, 1e-3, wd=1e-3, only_critic=True, whole=True)
     rule = dict(momentum=0.0, critic_lr=5.0, switch_below=0.65, loss={"mse": 50.0}, adversarial=1.0, whole=True)
     full = (*(stage for pair in zip(frozen, free) for stage in pair), *_nogan(critic, GanStage("gan", 256, 8, 2, 200, 1e-4, **rule)))
+    mild = dict(momentum=0.5, game="hinge", critic_lr=2.0, loss={"l1": 0.9}, adversarial=0.01, whole=True)
     grown = progressive(Stage("pixels", 64, 16, 5, 250, loss="mse", whole=True), (64, 96, 128))
     small = (
         *(replace(stage, bs=16 if stage.size < 128 else 8) for stage in grown),
-        *_nogan(replace(critic, size=128, epochs=2, steps=150), GanStage("gan", 128, 8, 2, 200, 1e-4, **rule)),
+        *_nogan(GanStage("critic", 128, 8, 2, 150, 4e-4, only_critic=True, **mild), GanStage("gan", 128, 8, 2, 200, 2e-4, **mild)),
     )
     rule = dict(degradation=_CRAPPIFY, critic="fastai")
     return [

@@ -117,8 +117,11 @@ def benchmark(
     progress: bool | Callable[[float], None] | None = None,  # of each set; None: a bar where someone watches; or f(fraction)
 ) -> Results:  # means have psnr_y (dB), ssim_y, parameters, multiply_adds (G), ms_per_megapixel, published (dB)
     "The table of the benchmark protocol; a `ProtocolError` if bicubic does not reach its published figure."
+    scales = list(scale) if isinstance(scale, (list, tuple)) else [scale]
+    if wrong := [x for x in scales if not isinstance(x, int) or x < 2]:
+        raise ValueError(f"expected whole scales from 2 on, got {wrong[0]!r}")
     folders = [find_set(s, data) for s in ([sets] if isinstance(sets, (str, Path)) else sets)]
-    lots = _shares(label_models(models), [scale] if isinstance(scale, int) else list(scale))
+    lots = _shares(label_models(models), scales)
     ready = {x: load_models(baselines, x) | load_models(lot, x, device) for x, lot in lots.items()}
     tables = [_measure_scale(models, folders, x, timing, progress) for x, models in ready.items()]
     papers = published()
