@@ -85,7 +85,7 @@ def srgan_recipes() -> list[GanRecipe]:  # full and small
     small = (
         Stage("srresnet", 64, 16, 8, 250, loss="mse", whole=True),
         GanStage("critic", 64, 16, 1, 250, lr_max=3e-4, only_critic=True, **rule),
-        GanStage("gan", 64, 16, 4, 250, lr_max=2e-4, **rule),
+        GanStage("gan", 64, 16, 4, 250, lr_max=5e-5, **rule),
     )
     narrow = dict(options={"width": 32, "depth": 8}, critic="srgan", critic_options={"width": 32})
     return [
