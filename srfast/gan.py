@@ -310,7 +310,7 @@ class Guard(Callback):
         if s["looks"] % 10 or self.keeper.stage.only_critic or self.strong >= right >= self.weak:
             return
         before = turns.for_generator
-        turns.for_generator = min(2 * before, 16) if right > self.strong else max(before // 2, 1)
+        turns.for_generator = min(2 * before, 4) if right > self.strong else max(before // 2, 1)
         if min(before, turns.for_generator) == 1 and before != turns.for_generator:
             self.note("critic held back" if before == 1 else "critic free again")
 

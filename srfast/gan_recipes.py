@@ -120,11 +120,11 @@ def unet_recipes() -> list[GanRecipe]:  # full and small
     critic = GanStage("critic", 256, 8, 6, 200, 1e-3, wd=1e-3, only_critic=True, whole=True)
     rule = dict(momentum=0.0, critic_lr=5.0, switch_below=0.65, loss={"mse": 50.0}, adversarial=1.0, whole=True)
     full = (*(stage for pair in zip(frozen, free) for stage in pair), *_nogan(critic, GanStage("gan", 256, 8, 2, 200, 1e-4, **rule)))
-    mild = dict(momentum=0.5, game="hinge", critic_lr=2.0, loss={"l1": 0.9}, adversarial=0.01, whole=True)
+    mild = dict(momentum=0.5, game="hinge", critic_lr=4.0, loss={"l1": 0.9}, adversarial=0.01, whole=True)
     grown = progressive(Stage("pixels", 64, 16, 5, 250, loss="mse", whole=True), (64, 96, 128))
     small = (
         *(replace(stage, bs=16 if stage.size < 128 else 8) for stage in grown),
-        *_nogan(GanStage("critic", 128, 8, 2, 150, 4e-4, only_critic=True, **mild), GanStage("gan", 128, 8, 2, 200, 2e-4, **mild)),
+        *_nogan(GanStage("critic", 128, 8, 2, 150, 4e-4, only_critic=True, **mild), GanStage("gan", 128, 8, 2, 200, 5e-5, **mild)),
     )
     rule = dict(degradation=_CRAPPIFY, critic="fastai")
     return [
