@@ -108,8 +108,10 @@ class Worker:
         if not self.process.is_alive():
             self.stop()
             self.start()
-        with suppress(EOFError, OSError):
+        try:
             self.ready = self.ready or self.pipe.recv() == "ready"
+        except (EOFError, OSError):
+            self.process.join()
 
     def stop(self) -> None:
         "Ends the process, whatever it is doing."
