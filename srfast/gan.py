@@ -236,7 +236,7 @@ def batch_signs(
     hr: Tensor,  # originals, same shape
     lr_imgs: Tensor,  # inputs, (N, 3, h, w)
 ) -> dict[str, float]:
-    "`detail` and `spread` against the originals' and the inputs' (1: as fine, as different); how much more `red`, `green`, `blue` it is."
+    "`detail` against the originals', `spread` against the inputs'; how many grey levels `red`, `green`, `blue` are off the originals'."
 
     def detail(imgs: Tensor) -> Tensor:
         inner = imgs[..., 1:-1, 1:-1]
@@ -362,7 +362,6 @@ class GanRecipe(Recipe):
 
     turns: int = 2  # symmetries a patch is seen in
     n_valid: int = 64  # pictures kept out of training
-
     critic: str = "dcgan"  # a name of `CRITICS`
     critic_options: dict = field(default_factory=dict)  # of the critic
 
