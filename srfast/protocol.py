@@ -117,7 +117,7 @@ def benchmark(
     progress: bool | Callable[[float], None] | None = None,  # of each set; None: a bar where someone watches; or f(fraction)
 ) -> Results:  # means have psnr_y (dB), ssim_y, parameters, multiply_adds (G), ms_per_megapixel, published (dB)
     "The table of the benchmark protocol; a `ProtocolError` if bicubic does not reach its published figure."
-    scales = list(scale) if isinstance(scale, (list, tuple)) else [scale]
+    scales = [scale] if isinstance(scale, (int, float, str)) else list(scale)
     if wrong := [x for x in scales if not isinstance(x, int) or x < 2]:
         raise ValueError(f"expected whole scales from 2 on, got {wrong[0]!r}")
     folders = [find_set(s, data) for s in ([sets] if isinstance(sets, (str, Path)) else sets)]
