@@ -9,6 +9,7 @@ __all__ = ['gaussian_kernel', 'filter_sides', 'gaussian_blur', 'Degradation', 'd
 import math
 from dataclasses import dataclass, fields, replace
 from io import BytesIO
+from itertools import permutations
 from numbers import Integral, Real
 
 import numpy as np
@@ -86,7 +87,8 @@ def _like(imgs: Tensor, img: Tensor | np.ndarray | Image.Image) -> Tensor | np.n
     return array[..., 0] if img.ndim == 2 else array
 
 # %% ../nbs/03_degrade.ipynb #20cdb4b3
-_LIMITS = {"scale": (1, math.inf), "blur": (0, math.inf), "noise": (0, math.inf), "jpeg": (1, 100)}
+_LIMITS = {"scale": (1, math.inf), "blur": (0, math.inf), "noise": (0, math.inf), "jpeg": (1, 100), "rounds": (1, 8), "chance": (0, 1)}
+_WHOLE = ("jpeg", "rounds")
 
 # %% ../nbs/03_degrade.ipynb #1af38d12
 def _check_strength(name: str, value):
@@ -94,7 +96,7 @@ def _check_strength(name: str, value):
     low, high = _LIMITS[name]
     pair = isinstance(value, (tuple, list))
     values = [v.item() if isinstance(v, np.generic) else v for v in (value if pair else [value])]
-    kind = Integral if name == "jpeg" else Real
+    kind = Integral if name in _WHOLE else Real
     fine = all(isinstance(v, kind) and not isinstance(v, bool) and low <= v <= high and v < math.inf for v in values)
     if not fine or len(values) != 1 + pair or values[0] > values[-1]:
         limits = f"at least {low}" if high == math.inf else f"{low} to {high}"
@@ -112,41 +114,53 @@ def _check_methods(method):
     return tuple(find_name(m, METHODS, "method") for m in method)
 
 # %% ../nbs/03_degrade.ipynb #f909d672
+def _check_order(order) -> tuple[str, ...]:
+    "Each of the four steps once."
+    if not isinstance(order, (tuple, list)) or sorted(order) != sorted(_STEPS):
+        raise ValueError(f"order: expected each of {', '.join(_STEPS)} once, or None for any order, got {order!r}")
+    return tuple(order)
+
+# %% ../nbs/03_degrade.ipynb #890eb0ff
 def _check_field(name: str, value):
     "`value` as the field `name` keeps it, or a `ValueError`."
     if name == "method":
         return _check_methods(value)
-    return None if name == "jpeg" and value is None else _check_strength(name, value)
+    if value is None and name in ("jpeg", "order"):
+        return None
+    return _check_order(value) if name == "order" else _check_strength(name, value)
 
 # %% ../nbs/03_degrade.ipynb #9b155a9b
 def _pick(name: str, value, u: float):
     "The strength that `u` in [0, 1) chooses from `value`."
+    if name == "order":
+        orders = list(permutations(_STEPS))
+        return value or orders[int(u * len(orders))]
     if not isinstance(value, tuple):
         return value
     if name == "method":
         return value[int(u * len(value))]
     low, high = value
-    return low + int(u * (high - low + 1)) if name == "jpeg" else low + u * (high - low)
+    return low + int(u * (high - low + 1)) if name in _WHOLE else low + u * (high - low)
 
 # %% ../nbs/03_degrade.ipynb #63759643
 def _random(seed: int, index: int, stream: int) -> np.random.Generator:
-    "Random numbers for picture `index` of a batch; stream 0 is for strengths, 1 for grain."
+    "Random numbers for picture `index` of a batch; even streams are for the strengths of a round, odd ones for its grain."
     if not isinstance(seed, Integral) or seed < 0:
         raise ValueError(f"seed: expected a whole number of at least 0, got {seed!r}")
     return np.random.default_rng([int(seed), index, stream])
 
 # %% ../nbs/03_degrade.ipynb #af464fbf
-def _blur_step(img: Tensor, strengths, grain) -> Tensor:
+def _blur_step(img: Tensor, strengths, *_) -> Tensor:
     return gaussian_blur(img, strengths.blur)
 
 # %% ../nbs/03_degrade.ipynb #8423befd
-def _resize_step(img: Tensor, strengths, grain) -> Tensor:
+def _resize_step(img: Tensor, strengths, grain, sides: dict) -> Tensor:
     if strengths.scale == 1:
         return img
-    return imresize(img, 1 / strengths.scale, method=strengths.method).clamp(0, 1)  # cubic kernels overshoot
+    return imresize(img, **sides, method=strengths.method).clamp(0, 1)  # cubic kernels overshoot
 
 # %% ../nbs/03_degrade.ipynb #2f07dffe
-def _noise_step(img: Tensor, strengths, grain: np.random.Generator) -> Tensor:
+def _noise_step(img: Tensor, strengths, grain: np.random.Generator, *_) -> Tensor:
     if strengths.noise == 0:
         return img
     noise = torch.from_numpy(grain.standard_normal(img.shape, dtype=np.float32)).to(img)
@@ -160,7 +174,7 @@ def _jpeg_bytes(img: Tensor, quality: int) -> bytes:
     return file.getvalue()
 
 # %% ../nbs/03_degrade.ipynb #2605dcbc
-def _jpeg_step(img: Tensor, strengths, grain) -> Tensor:
+def _jpeg_step(img: Tensor, strengths, *_) -> Tensor:
     if strengths.jpeg is None:
         return img
     decoded = Image.open(BytesIO(_jpeg_bytes(img, strengths.jpeg)))
@@ -170,16 +184,23 @@ def _jpeg_step(img: Tensor, strengths, grain) -> Tensor:
 _STEPS = {"blur": _blur_step, "resize": _resize_step, "noise": _noise_step, "jpeg": _jpeg_step}
 
 # %% ../nbs/03_degrade.ipynb #65b82976
+def _degrade_img(img: Tensor, degradation: "Degradation", seed: int, index: int) -> Tensor:
+    "Picture `index` through its rounds. What is already smaller gets less blur, which counts in pixels of the original."
+    rounds, sides = degradation.draw(seed, index).rounds, img.shape[-2:]
+    for i in range(rounds):
+        strengths, grain, done = degradation.draw(seed, index, i), _random(seed, index, 2 * i + 1), degradation.scale ** (i / rounds)
+        size = tuple(math.ceil(side / degradation.scale ** ((i + 1) / rounds)) for side in sides)
+        for name in strengths.order:
+            now = replace(strengths, blur=strengths.blur / done)
+            img = _STEPS[name](img, now, grain, dict(size=size) if rounds > 1 else dict(scale=1 / degradation.scale))
+            done = degradation.scale ** ((i + 1) / rounds) if name == "resize" else done
+    return img
+
+# %% ../nbs/03_degrade.ipynb #965b11ed
 def _degrade_imgs(imgs: Tensor, degradation: "Degradation", seed: int) -> Tensor:
-    "A batch through the steps, each picture with its own strengths and grain; the scale is one for all, so that they stack."
+    "A batch, each picture with its own strengths and grain; the scale is one for all, so that they stack."
     degradation = replace(degradation, scale=degradation.draw(seed).scale)
-    lr_imgs = []
-    for i, img in enumerate(imgs.split(1)):
-        strengths, grain = degradation.draw(seed, i), _random(seed, i, 1)
-        for step in _STEPS.values():
-            img = step(img, strengths, grain)
-        lr_imgs.append(img)
-    return torch.cat(lr_imgs)
+    return torch.cat([_degrade_img(img, degradation, seed, i) for i, img in enumerate(imgs.split(1))])
 
 # %% ../nbs/03_degrade.ipynb #7dac3d5a
 @dataclass(frozen=True)
@@ -191,6 +212,9 @@ class Degradation:
     method: str | tuple[str, ...] = "bicubic"  # how to shrink: a name of `METHODS`, or names to draw from
     noise: float | tuple[float, float] = 0  # Gaussian sigma in grey levels of 255, in the small picture
     jpeg: int | tuple[int, int] | None = None  # JPEG quality 1..100; None: no JPEG
+    order: tuple[str, ...] | None = ("blur", "resize", "noise", "jpeg")  # the steps in turn; None: any order, drawn
+    rounds: int | tuple[int, int] = 1  # how often all of it happens, the shrinking in equal parts
+    chance: float = 1.0  # that blur, noise and JPEG each happen in a round
 
     def __post_init__(self):
         for field in fields(self):  # the way round `frozen`
@@ -200,11 +224,15 @@ class Degradation:
         self,
         seed: int = 0,  # at least 0
         index: int = 0,  # place in the batch
+        turn: int = 0,  # which round
     ) -> "Degradation":  # with a number in place of every range
-        "The strengths that picture `index` gets under this `seed`."
+        "The strengths that picture `index` gets under this `seed`; the first turn tells how many rounds there are."
+        nothing = dict(blur=0, noise=0, jpeg=None)
         names = [field.name for field in fields(self)]
-        u = _random(seed, index, 0).random(len(names)).tolist()
-        return Degradation(*[_pick(name, getattr(self, name), x) for name, x in zip(names, u)])
+        u = _random(seed, index, 2 * turn).random(len(names) + len(nothing)).tolist()
+        drawn = {name: _pick(name, getattr(self, name), x) for name, x in zip(names, u)}
+        left_out = {name: none for (name, none), x in zip(nothing.items(), u[len(names) :]) if x >= drawn["chance"]}
+        return Degradation(**drawn | left_out | {"chance": 1.0})
 
     def __call__(
         self,

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GAN_RECIPES', 'digit_pairs', 'DigitsGanRecipe', 'dcgan_stages', 'dcgan_recipes', 'srgan_recipes', 'residual_recipes',
-           'unet_recipes', 'upsampler_recipes']
+           'unet_recipes', 'upsampler_recipes', 'detail_recipe']
 
 # %% ../nbs/33_gan_recipes.ipynb #149536f7
 from dataclasses import dataclass, replace
@@ -143,7 +143,18 @@ def upsampler_recipes() -> list[Recipe]:  # full and small
         Recipe("upsampler_small", "lr_unet", 2, (small,), {"width": 16}, turns=2, n_valid=64),
     ]
 
-# %% ../nbs/33_gan_recipes.ipynb #c36bba1e
-GAN_RECIPES = {
-    recipe.name: recipe for recipe in (*dcgan_recipes(), *srgan_recipes(), *residual_recipes(), *unet_recipes(), *upsampler_recipes())
-}
+# %% ../nbs/33_gan_recipes.ipynb #53bb30e2
+def detail_recipe() -> GanRecipe:  # from `init='photo'`
+    "The house with features, a game and consistency, x4. Source: after Wang et al., ESRGAN (2018)."
+    told = {"l1": 5.0, "consistency": 10.0, "feature_small": 0.5}
+    rule = dict(game="hinge", loss=told, adversarial=0.05)
+    stages = (
+        Stage("features", 128, 8, 6, 250, lr_max=3e-4, loss=told),
+        GanStage("critic", 128, 8, 1, 250, lr_max=3e-4, only_critic=True, **rule),
+        GanStage("gan", 128, 8, 6, 250, lr_max=1e-4, **rule),
+    )
+    return GanRecipe("photo_detail", "house", 4, stages, turns=8, n_valid=12, critic="patch", critic_options={"width": 32})
+
+# %% ../nbs/33_gan_recipes.ipynb #6ee1b22b
+_ALL = (*dcgan_recipes(), *srgan_recipes(), *residual_recipes(), *unet_recipes(), *upsampler_recipes(), detail_recipe())
+GAN_RECIPES = {recipe.name: recipe for recipe in _ALL}

@@ -54,7 +54,7 @@ from srfast.stages import (
     stage_loss,
     stage_optimizer,
 )
-from .weights import find_weights, read_state, save_weights
+from .weights import find_weights, list_weights, read_state, save_weights
 from .zoo import create_generator
 
 # %% ../nbs/30_training.ipynb #ceffc515
@@ -255,9 +255,9 @@ def start_from(
     net: nn.Module,  # to be given weights
     init: str | Path,  # bundled name, .safetensors file, or run folder
 ) -> list[str]:  # names of the tensors that stay random
-    "Copies every tensor that fits from trained weights: another scale keeps its body and learns a new tail."
-    own = net.state_dict()
-    state = {k: v for k, v in read_state(find_weights(init)).items() if k in own and own[k].shape == v.shape}
+    "Copies every tensor that fits from trained weights, of the net's scale if there are such: another keeps its body."
+    own, scale = net.state_dict(), net.scale if net.scale in list_weights().get(str(init), {}) else None
+    state = {k: v for k, v in read_state(find_weights(init, scale)).items() if k in own and own[k].shape == v.shape}
     if not state:
         raise ValueError(f"{init}: no tensor of these weights fits {type(net).__name__}")
     net.load_state_dict(own | state)

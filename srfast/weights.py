@@ -4,14 +4,14 @@
 
 # %% auto #0
 __all__ = ['WeightsInfo', 'write_weights', 'save_weights', 'read_info', 'read_state', 'list_weights', 'add_bundled',
-           'find_weights', 'load_generator']
+           'find_weights', 'load_generator', 'blend']
 
 # %% ../nbs/22_weights.ipynb #ff0875df
 import hashlib
 import json
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -190,3 +190,18 @@ def load_generator(
         raise WeightsError(f"{path}: does not fit {info.generator} x{info.scale}: {str(e).splitlines()[-1].strip()}") from None
     net.info = info
     return net.eval().requires_grad_(False)
+
+# %% ../nbs/22_weights.ipynb #ba202dd5
+def blend(
+    net: nn.Module,  # as `load_generator` gives it
+    other: nn.Module,  # of the same shape, trained on from the same weights
+    share: float,  # of `other`: 0 gives `net`, 1 gives `other`
+) -> nn.Module:  # `net`, with the mixed weights
+    "Mixes the weights of two networks. Source: Wang et al., ESRGAN (2018), section 3.4."
+    own, others = net.state_dict(), other.state_dict()
+    if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in others.items()}:
+        raise WeightsError("expected two networks of the same shape")
+    net.load_state_dict({k: torch.lerp(v, others[k], share) if v.is_floating_point() else v for k, v in own.items()})
+    worse = max((info.story.get("bf16_psnr_change", 1) for info in (net.info, other.info)), key=abs)
+    net.info = replace(net.info, story=net.info.story | {"bf16_psnr_change": worse})
+    return net
