@@ -131,19 +131,21 @@ def upscale(
     width: Annotated[Optional[int], typer.Option(help="Or this width, height in proportion.")] = None,
     height: Annotated[Optional[int], typer.Option(help="Or this height, width in proportion.")] = None,
     longest: Annotated[Optional[int], typer.Option(help="Or this longer side, the other in proportion.")] = None,
-    model: Annotated[str, typer.Option(help="Bundled model (see: srfast models), weights file, or folder of a run.")] = "photo",
+    model: Annotated[str, typer.Option(help="Bundled model (see: srfast models), auto, weights file, or folder of a run.")] = "photo",
     tile: Annotated[str, typer.Option(help="Tile side in pixels, 'auto' or 'whole'.")] = "auto",
     device: Annotated[str, typer.Option(help="cpu, cuda, ... or auto.")] = "auto",
     precision: Annotated[str, typer.Option(help="float32, bf16 or auto.")] = "auto",
     consistent: Annotated[bool, typer.Option("--consistent", help="Results that, shrunk, give their pictures back.")] = False,
     ensemble: Annotated[bool, typer.Option("--ensemble", help="Better, in eight times the time.")] = False,
+    detail: Annotated[float, typer.Option(help="0, faithful, to 1, crisp with some detail made up.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Overwrite results that exist.")] = False,
 ) -> None:
     "Enlarge pictures; each result lies beside its picture unless -o says where."
     from srfast.inference import Upscaler, check_scale
 
     wish = dict(scale=check_scale(scale), size=_parse_size(size), width=width, height=height, longest=longest)
-    upscaler = Upscaler(model, tile=_parse_tile(tile), device=device, precision=precision, consistent=consistent, ensemble=ensemble)
+    settings = dict(tile=_parse_tile(tile), device=device, precision=precision, consistent=consistent, ensemble=ensemble, detail=detail)
+    upscaler = Upscaler(model, **settings)
     many = len(pictures) > 1
     mark = size or next((f"{name[0]}{wish[name]}" for name in ("width", "height", "longest") if wish[name]), f"x{scale:g}")
     jobs: list[_Job] = []

@@ -244,12 +244,13 @@ class PatchLoader(ShownLoader):
         first: int = 0,  # number of the first batch to give
         degradation: Degradation | None = None,  # makes the small patches anew in every batch; None: cuts them from the small pictures
         turns: int = 8,  # symmetries a patch is seen in: 8, of the square; 2, left and right exchanged or not; 1, as it is
+        colors: bool = False,  # exchange red, green and blue at random
     ):
         if turns not in (8, 2, 1):
             raise ValueError(f"expected turns of 8, 2 or 1, got {turns}")
         self.groups = [_Group(pairs, scale, size) for scale in sorted({p.scale for p in pairs})]
         self.size, self.bs, self.steps, self.seed, self.first = size, bs, steps, seed, first
-        self.degradation, self.turns = degradation, turns
+        self.degradation, self.turns, self.colors = degradation, turns, colors
 
     def __len__(self) -> int:
         return self.steps
@@ -268,6 +269,9 @@ class PatchLoader(ShownLoader):
         rng, group = np.random.default_rng([self.seed, i]), self.groups[i % len(self.groups)]
         patches = [_cut_patch(group.draw(rng), self.size, rng, self.turns) for _ in range(self.bs)]
         lr_imgs, hr = (_to_batch(imgs) for imgs in zip(*patches))
+        if self.colors:
+            orders = torch.from_numpy(rng.permuted(np.tile(np.arange(3), (self.bs, 1)), axis=1))
+            lr_imgs, hr = (_exchange(imgs, orders) for imgs in (lr_imgs, hr))
         return (_worsen(hr, replace(self.degradation, scale=self.size // lr_imgs.shape[-1]), rng) if self.degradation else lr_imgs), hr
 
 # %% ../nbs/21_data.ipynb #e1622d05
@@ -277,6 +281,11 @@ def _to_batch(imgs) -> Tensor:
     values = imgs.view(np.uint8).reshape(*imgs.shape[:3], 3).astype(np.float32)
     values /= 255
     return torch.from_numpy(values).permute(0, 3, 1, 2)
+
+# %% ../nbs/21_data.ipynb #eccd81b1
+def _exchange(imgs: Tensor, orders: Tensor) -> Tensor:
+    "The channels of each picture in the order of its row of `orders` (N, 3), channels_last."
+    return imgs.permute(0, 2, 3, 1).gather(3, orders[:, None, None].expand(*imgs.shape[:1], *imgs.shape[2:], 3)).permute(0, 3, 1, 2)
 
 # %% ../nbs/21_data.ipynb #3e61681c
 def _worsen(hr: Tensor, degradation: Degradation, rng: np.random.Generator) -> Tensor:
@@ -320,7 +329,8 @@ def patch_dataloaders(
     valid_size: int = 384,  # largest side of what is measured
     degradation: Degradation | None = None,  # as `PatchLoader` takes it
     turns: int = 8,  # as `PatchLoader` takes it
+    colors: bool = False,  # as `PatchLoader` takes it
 ) -> object:  # fastai `DataLoaders` with `train` and `valid`
     "Random patches to train on and the middles of pictures to measure on, for a fastai `Learner`."
     from fastai.data.core import DataLoaders
-    return DataLoaders(PatchLoader(train, size, bs, steps, seed, first, degradation, turns), PictureLoader(valid, valid_size))
+    return DataLoaders(PatchLoader(train, size, bs, steps, seed, first, degradation, turns, colors), PictureLoader(valid, valid_size))

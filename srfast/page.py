@@ -44,6 +44,14 @@ def _field(name: str, title: str, most: int):
     box = Input(type="number", name=name, id=name, min=1, max=most, step=1, inputmode="numeric", placeholder="auto")
     return Div(Label(title, fr=name), box)
 
+# %% ../nbs/55_page.ipynb #b47a04a1
+def _detail(able: bool):
+    "How much detail may be made up; not there for a model that has none to add."
+    title = Div(Label("Detail", fr="detail"), Span("0", id="detail-shown", aria_hidden="true"), cls="ends")
+    box = Input(type="range", name="detail", id="detail", min=0, max=1, step=0.05, value=0, disabled=not able, aria_describedby="detail-told")
+    ends = Div(Span("faithful"), Span("crisp"), cls="ends soft", aria_hidden="true")
+    return Div(title, box, ends, Small("More is crisper, and more of it is made up.", id="detail-told"), cls="field", id="details", hidden=not able)
+
 # %% ../nbs/55_page.ipynb #7d4c22a6
 def _head():
     return Head(
@@ -73,12 +81,14 @@ def _options(models: dict[str, ModelCard]):
     sizes = [_choice("size", text, f"{text}×", text == "4") for text in ("2", "3", "4", "8")]
     sides = _field("width", "Width", 100_000), _field("height", "Height", 100_000), P("pixels")
     exact = Fieldset(*sides, id="exact", hidden=True, disabled=True, aria_label="Exact size")
-    groups = {True: "Part of srfast", False: "Your own"}
-    lists = {title: [card for card in models.values() if card.bundled is bundled] for bundled, title in groups.items()}
+    groups, mixed = {True: "Part of srfast", False: "Your own"}, {card.detail for card in models.values()}
+    shown = [card for card in models.values() if card.name not in mixed]
+    lists = {title: [card for card in shown if card.bundled is bundled] for bundled, title in groups.items()}
     choices = [_model_group(title, cards) for title, cards in lists.items() if cards]
     return Aside(
         Fieldset(Legend("Size"), Div(*sizes, _choice("size", "exact", "Exact"), cls="segments"), exact),
         Div(Label("Model", fr="model"), Div(Select(*choices, id="model", name="model"), cls="select"), cls="field"),
+        _detail(bool(shown and shown[0].detail)),
         _switch("consistent", "Consistent", "Shrunk again, the result gives your picture back, as near as can be."),
         _switch("ensemble", "Best quality", "The mean of eight answers. Takes eight times as long."),
         Button("Enlarge", type="submit", id="start", cls="button main", disabled=True),
@@ -86,10 +96,13 @@ def _options(models: dict[str, ModelCard]):
     )
 
 # %% ../nbs/55_page.ipynb #aad80478
+_TOLD = {"auto": "looks at the picture first"}
+
+# %% ../nbs/55_page.ipynb #f2bf1927
 def _model_group(title: str, cards: list[ModelCard]):
-    "The models of one origin, each with what its networks do in one step."
-    told = [(card.name, ", ".join(f"{scale}×" for scale in card.scales)) for card in cards]
-    return Optgroup(*(Option(f"{name} · {scales}", value=name) for name, scales in told), label=title)
+    "The models of one origin, each with what its networks do in one step, and whether detail can be added."
+    told = {card.name: _TOLD.get(card.source) or ", ".join(f"{scale}×" for scale in card.scales) for card in cards}
+    return Optgroup(*(Option(f"{c.name} · {told[c.name]}", value=c.name, data_detail="yes" if c.detail else "") for c in cards), label=title)
 
 # %% ../nbs/55_page.ipynb #87a6a6e9
 def _viewer():

@@ -51,8 +51,8 @@ def tell_job(
 ) -> dict:  # for JSON
     "What a client may know of its job."
     told = {"id": job.id, "name": job.name, "state": job.state, "position": position(queue, job), "progress": round(job.progress, 4)}
-    told |= {"model": job.model.name, "size": job.facts.size, "result_size": job.facts.result, "frames": job.facts.frames}
-    told |= {"formats": job.facts.formats, "left": _seconds_left(job), "seconds": None}
+    told |= {"model": job.model.name, "detail": job.wish.detail, "size": job.facts.size, "result_size": job.facts.result}
+    told |= {"frames": job.facts.frames, "formats": job.facts.formats, "left": _seconds_left(job), "seconds": None}
     if job.started:
         told["seconds"] = round((job.ended or time.monotonic()) - job.started, 2)
     if job.state == "done":
@@ -163,11 +163,11 @@ async def result(request: Request) -> FileResponse:
 
 # %% ../nbs/56_rest.ipynb #cee5e0e0
 def _tell_model(card: ModelCard) -> dict:
-    return {"name": card.name, "generator": card.generator, "scales": card.scales, "bundled": card.bundled}
+    return {"name": card.name, "generator": card.generator, "scales": card.scales, "bundled": card.bundled, "detail": bool(card.detail)}
 
 # %% ../nbs/56_rest.ipynb #41245b54
 async def models(request: Request) -> JSONResponse:
-    "The models there are."
+    "The models there are, and which can add detail."
     found = await run_in_threadpool(list_models, request.app.state.queue.models)
     return JSONResponse({"models": [_tell_model(card) for card in found.values()]})
 
@@ -249,18 +249,19 @@ def _schemas() -> dict:
     formats = {"type": "array", "items": {"enum": list(RESULT_TYPES)}}
     states = {"enum": ["queued", "running", "done", "failed"]}
     maybe = {"type": ["number", "null"]}
-    side = {"type": "integer", "minimum": 1}
+    side, share = {"type": "integer", "minimum": 1}, {"type": "number", "minimum": 0, "maximum": 1, "default": 0}
     job = _object(
-        id="string", name="string", state=states, position="integer", progress="number", model="string", size=pair, result_size=pair,
-        frames="integer", formats=formats, left=maybe, seconds=maybe, bytes="integer", status="integer", error="string",
+        id="string", name="string", state=states, position="integer", progress="number", model="string", detail="number",
+        size=pair, result_size=pair, frames="integer", formats=formats, left=maybe, seconds=maybe, bytes="integer", status="integer", error="string",
     )
     wish = _object(
-        picture={"type": "string", "format": "binary"}, model={"type": "string", "default": "photo"},
+        picture={"type": "string", "format": "binary"}, model={"type": "string", "default": "photo"}, detail=share,
         scale={"type": "number", "minimum": 1, "maximum": 16, "default": 4}, width=side, height=side,
         consistent={"type": "boolean", "default": False}, ensemble={"type": "boolean", "default": False},
         format={"enum": ["auto", *RESULT_TYPES], "default": "auto"},
     )
-    model = _object(name="string", generator="string", scales={"type": "array", "items": {"type": "integer"}}, bundled="boolean")
+    scales = {"type": "array", "items": {"type": "integer"}}
+    model = _object(name="string", generator="string", scales=scales, bundled="boolean", detail="boolean")
     listed = _object(models={"type": "array", "items": model})
     return {"Job": job, "Wish": wish | {"required": ["picture"]}, "Models": listed, "Error": _object(error="string")}
 

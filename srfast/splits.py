@@ -20,6 +20,7 @@ from .data import Pair, find_pictures, make_pair, read_pairs, read_rgb, shrink_t
 from .datasets import SETS, find_set
 from .degrade import Degradation
 from .image import open_img
+from .resize import imresize
 
 # %% ../nbs/25_splits.ipynb #aa970d11
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class Split:
 
         train, valid = ([fit(pair, i) for i, pair in enumerate(pairs)] for pairs in (self.train, self.valid))
         return replace(self, train=train, valid=valid)
+
+    def with_shrunk(self, parts: tuple[float, ...], least: int) -> "Split":
+        "The same, with pictures to learn from also at these parts of their size, where shorter sides keep at least `least` pixels."
+        wanted = [(pair, part) for part in parts for pair in self.train if part * min(pair.hr.shape[:2]) >= least]
+        return replace(self, train=self.train + [make_pair(imresize(pair.hr, part), pair.scale) for pair, part in wanted])
 
     def __str__(self) -> str:
         scales = {p.scale for p in self.valid}

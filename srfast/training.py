@@ -76,6 +76,8 @@ class Recipe:
     degradation: Degradation | None = None  # how small pictures are made of originals; None: antialiased bicubic
     pretrained: bool = False  # the encoder of a U-Net begins with ImageNet weights
     turns: int = 8  # symmetries a patch is seen in: 8, 2 (faces have an upper side), or 1 (and digits a left one)
+    colors: bool = False  # patches have red, green and blue exchanged at random
+    shrunk: tuple[float, ...] = ()  # each picture is learned from at these parts of its size too, antialiased
 
     def __post_init__(self):
         object.__setattr__(self, "stages", Stages(self.stages))
@@ -111,6 +113,7 @@ def read(
 ) -> Split:  # pairs to learn from, pairs to measure on, what was skipped
     "The pictures of `data`, split by name and seed."
     split = read_split(data, self.scales or (self.scale,), self.n_valid, self.seed, self.degradation, self.side)
+    split = split.with_shrunk(self.shrunk, self.stages[-1].size)
     for stage in self.stages:
         self.loaders(split, stage)
         stage_loss(stage)
@@ -129,7 +132,7 @@ def loaders(
     valid_size = min(self.valid_size, stage.size) if stage.whole else self.valid_size
     split = split.shrunk(stage.size, self.seed) if stage.whole else split
     batches = stage.size, stage.bs, stage.steps, seed, first, valid_size
-    return patch_dataloaders(split.train, split.valid, *batches, split.degradation, self.turns)
+    return patch_dataloaders(split.train, split.valid, *batches, split.degradation, self.turns, self.colors)
 
 # %% ../nbs/30_training.ipynb #cf5370c2
 def psnr_y(sr: Tensor, hr: Tensor) -> Tensor:

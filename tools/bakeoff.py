@@ -164,23 +164,24 @@ class BakeoffRecipe(Recipe):
 PLAIN = dict(block="plain", width=48, depth=16)
 NETWORKS = {  # photo's budget: the house's 0.35 M parameters, or as many as take its time
     "plain": PLAIN,
-    "plain, wide": dict(block="plain", width=64, depth=9),
-    "plain, deep": dict(block="plain", width=40, depth=23),
+    "plain, wide": dict(block="plain", width=64, depth=8),
+    "plain, deep": dict(block="plain", width=32, depth=34),
     "residual": dict(block="residual", width=48, depth=8),
     "folded": dict(block="folded", width=48, depth=16),
     "attention": dict(block="attention", width=48, depth=5),
-    "distilled": dict(block="distilled", width=44, depth=5),
-    "large kernel": dict(block="large kernel", width=48, depth=12),
+    "distilled": dict(block="distilled", width=40, depth=4),
+    "large kernel": dict(block="large kernel", width=48, depth=8),
     "leaky": dict(block="leaky", width=48, depth=16),
     "prelu": dict(block="prelu", width=48, depth=16),
     "silu": dict(block="silu", width=48, depth=15),
     "nearest skip": PLAIN | dict(skip="nearest"),
 }
-FAST = {  # fast's budget
-    "plain, fast": dict(block="plain", width=24, depth=6),
-    "plain, fast, deep": dict(block="plain", width=16, depth=12),
-    "folded, fast": dict(block="folded", width=24, depth=6),
-    "attention, fast": dict(block="attention", width=24, depth=2),
+FAST = {  # fast's budget, an eighth of it
+    "plain, fast": dict(block="plain", width=16, depth=9),
+    "plain, fast, wide": dict(block="plain", width=32, depth=2),
+    "folded, fast": dict(block="folded", width=16, depth=9),
+    "residual, fast": dict(block="residual", width=16, depth=4),
+    "attention, fast": dict(block="attention", width=16, depth=3),
 }
 TRAININGS = {  # of the plain network
     "mse": dict(loss="mse"),
@@ -199,7 +200,7 @@ def recipes() -> dict[str, BakeoffRecipe]:
     """All candidates, one step long."""
     base = BakeoffRecipe("bakeoff", "house", 4, (Stage("pixels", 128, 16, 1, 1),))
     made = {name: replace(base, made_of=made_of) for name, made_of in (NETWORKS | FAST).items()}
-    made["U-Net"] = replace(base, generator="lr_unet", options={"width": 24})
+    made["U-Net"] = replace(base, generator="lr_unet", options={"width": 32})
     for name, change in TRAININGS.items():
         then, change = change.get("then"), {key: value for key, value in change.items() if key != "then"}
         stages = (replace(base.stages[0], **change),)

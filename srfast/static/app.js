@@ -116,7 +116,8 @@ function tidy() {
 function describe(item) {
   const { job, file } = item;
   if (item.state !== "done") return bytes(file.size);
-  return `${pixels(job.size)} to ${pixels(job.result_size)} · ${bytes(job.bytes)} · ${seconds(job.seconds)} · ${job.model}`;
+  const detail = job.detail ? `, detail ${job.detail}` : "";
+  return `${pixels(job.size)} to ${pixels(job.result_size)} · ${bytes(job.bytes)} · ${seconds(job.seconds)} · ${job.model}${detail}`;
 }
 
 function change(item, state, told) {
@@ -170,7 +171,8 @@ function remove(item) {
 
 function settings() {
   const form = new FormData($("ask"));
-  const found = { model: form.get("model"), consistent: form.has("consistent"), ensemble: form.has("ensemble") };
+  const switches = { consistent: form.has("consistent"), ensemble: form.has("ensemble") };
+  const found = { model: form.get("model"), detail: form.get("detail") || "0", ...switches };
   return form.get("size") === "exact" ? { ...found, width: form.get("width"), height: form.get("height") } : { ...found, scale: form.get("size") };
 }
 
@@ -421,13 +423,17 @@ $("ask").addEventListener("submit", (event) => {
   start(chosen());
 });
 
-// Only what can be seen is asked for: a width, a height, or both.
-function exact() {
+// Only what can be seen is asked for: a width, a height, or both; detail where the model has it.
+function fields() {
   $("exact").hidden = $("exact").disabled = !document.querySelector("[value=exact]").checked;
   $("width").required = !$("height").value;
+  $("details").hidden = $("detail").disabled = !$("model").selectedOptions[0].dataset.detail;
+  const { value } = $("detail");
+  $("detail-shown").textContent = value;
+  $("detail").setAttribute("aria-valuetext", value + ({ 0: ", faithful", 1: ", crisp" }[value] || ""));
   tidy();
 }
-$("ask").addEventListener("input", exact);
+$("ask").addEventListener("input", fields);
 
 document.addEventListener("paste", (event) => {
   const files = [...(event.clipboardData?.files || [])];
@@ -455,4 +461,4 @@ if ($("token")) {
   $("token").value = sessionStorage.getItem("token") || "";
   $("token").addEventListener("input", () => sessionStorage.setItem("token", $("token").value));
 }
-exact();
+fields();
