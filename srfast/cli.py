@@ -197,12 +197,16 @@ def _upscale_file(upscaler: Callable, job: _Job, wish: dict, force: bool) -> Non
 @app.command()
 def models() -> None:
     "List the models that come with srfast."
+    from srfast.inference import AUTO
     from srfast.weights import find_weights, list_weights, read_info
 
-    for model, scales in list_weights().items():
-        info = read_info(find_weights(model))
+    bundled = list_weights()
+    for model, scales in bundled.items():
+        info, base = read_info(find_weights(model)), model.removesuffix("_detail")
         known = ", ".join(f"x{scale}" for scale in sorted(scales))
-        typer.echo(f"{model}  {known}  generator {info.generator}, {info.story.get('pictures', 'unknown')} training pictures")
+        mixed = f"; --detail mixes it into {base}" if base in bundled and base != model else ""
+        typer.echo(f"{model}  {known}  generator {info.generator}, {info.story.get('pictures', 'unknown')} training pictures{mixed}")
+    typer.echo(f"auto  looks at each picture and takes {' or '.join(AUTO)}")
 
 # %% ../nbs/50_cli.ipynb #29cd5655
 @app.command()

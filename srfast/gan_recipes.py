@@ -81,11 +81,11 @@ def srgan_recipes() -> list[GanRecipe]:  # full and small
         Stage("srresnet", 64, 16, 20, 1021, lr_max=1e-4, loss="mse", whole=True),
         GanStage("gan", 64, 16, 20, 1021, lr_max=1e-4, loss={"vgg54": 1.0}, adversarial=1e-3, whole=True),
     )
-    rule = dict(game="hinge", loss={"l1": 5.0, "consistency": 5.0, "feature_small": 0.3}, adversarial=0.05, whole=True)
+    rule = dict(game="hinge", loss={"l1": 5.0, "consistency": 5.0, "feature_small": 0.4}, adversarial=0.07, whole=True)
     small = (
         Stage("srresnet", 64, 16, 8, 250, loss="mse", whole=True),
         GanStage("critic", 64, 16, 1, 250, lr_max=3e-4, only_critic=True, **rule),
-        GanStage("gan", 64, 16, 4, 250, lr_max=5e-5, **rule),
+        GanStage("gan", 64, 16, 5, 250, lr_max=5e-5, critic_lr=0.7, **rule),
     )
     narrow = dict(options={"width": 32, "depth": 8}, critic="srgan", critic_options={"width": 32})
     return [
@@ -146,12 +146,12 @@ def upsampler_recipes() -> list[Recipe]:  # full and small
 # %% ../nbs/33_gan_recipes.ipynb #53bb30e2
 def detail_recipe() -> GanRecipe:  # from `init='photo'`
     "The house with features, a game and consistency, x4. Source: after Wang et al., ESRGAN (2018)."
-    told = {"l1": 5.0, "consistency": 10.0, "feature_small": 0.5}
-    rule = dict(game="hinge", loss=told, adversarial=0.05)
+    told = {"l1": 5.0, "consistency": 10.0, "feature_small": 0.2}
+    rule = dict(game="hinge", loss=told, adversarial=0.005)
     stages = (
-        Stage("features", 128, 8, 6, 250, lr_max=3e-4, loss=told),
+        Stage("features", 128, 8, 5, 250, lr_max=3e-4, loss=told),
         GanStage("critic", 128, 8, 1, 250, lr_max=3e-4, only_critic=True, **rule),
-        GanStage("gan", 128, 8, 6, 250, lr_max=1e-4, **rule),
+        GanStage("gan", 128, 8, 4, 250, lr_max=5e-5, critic_lr=2.0, **rule),
     )
     return GanRecipe("photo_detail", "house", 4, stages, turns=8, n_valid=12, critic="patch", critic_options={"width": 32})
 

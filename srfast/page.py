@@ -45,12 +45,13 @@ def _field(name: str, title: str, most: int):
     return Div(Label(title, fr=name), box)
 
 # %% ../nbs/55_page.ipynb #b47a04a1
-def _detail(able: bool):
-    "How much detail may be made up; not there for a model that has none to add."
+def _detail():
+    "How much detail may be made up; the script hides it for a model that has none to add."
     title = Div(Label("Detail", fr="detail"), Span("0", id="detail-shown", aria_hidden="true"), cls="ends")
-    box = Input(type="range", name="detail", id="detail", min=0, max=1, step=0.05, value=0, disabled=not able, aria_describedby="detail-told")
+    box = Input(type="range", name="detail", id="detail", min=0, max=1, step=0.05, value=0, aria_describedby="detail-told")
     ends = Div(Span("faithful"), Span("crisp"), cls="ends soft", aria_hidden="true")
-    return Div(title, box, ends, Small("More is crisper, and more of it is made up.", id="detail-told"), cls="field", id="details", hidden=not able)
+    told = Small("More is crisper, but partly made up.", id="detail-told")
+    return Div(title, box, ends, told, cls="field", id="details")
 
 # %% ../nbs/55_page.ipynb #7d4c22a6
 def _head():
@@ -88,7 +89,7 @@ def _options(models: dict[str, ModelCard]):
     return Aside(
         Fieldset(Legend("Size"), Div(*sizes, _choice("size", "exact", "Exact"), cls="segments"), exact),
         Div(Label("Model", fr="model"), Div(Select(*choices, id="model", name="model"), cls="select"), cls="field"),
-        _detail(bool(shown and shown[0].detail)),
+        _detail(),
         _switch("consistent", "Consistent", "Shrunk again, the result gives your picture back, as near as can be."),
         _switch("ensemble", "Best quality", "The mean of eight answers. Takes eight times as long."),
         Button("Enlarge", type="submit", id="start", cls="button main", disabled=True),
@@ -96,13 +97,14 @@ def _options(models: dict[str, ModelCard]):
     )
 
 # %% ../nbs/55_page.ipynb #aad80478
-_TOLD = {"auto": "looks at the picture first"}
+_TOLD = {"auto": "looks, then chooses", "photo_real": "for poor photos"}
 
 # %% ../nbs/55_page.ipynb #f2bf1927
 def _model_group(title: str, cards: list[ModelCard]):
-    "The models of one origin, each with what its networks do in one step, and whether detail can be added."
+    "The models of one origin: what each is for or what its networks do in one step, and whether detail can be added."
     told = {card.name: _TOLD.get(card.source) or ", ".join(f"{scale}×" for scale in card.scales) for card in cards}
-    return Optgroup(*(Option(f"{c.name} · {told[c.name]}", value=c.name, data_detail="yes" if c.detail else "") for c in cards), label=title)
+    options = [Option(f"{card.name} · {told[card.name]}", value=card.name, data_detail="yes" if card.detail else "") for card in cards]
+    return Optgroup(*options, label=title)
 
 # %% ../nbs/55_page.ipynb #87a6a6e9
 def _viewer():

@@ -252,7 +252,8 @@ def _schemas() -> dict:
     side, share = {"type": "integer", "minimum": 1}, {"type": "number", "minimum": 0, "maximum": 1, "default": 0}
     job = _object(
         id="string", name="string", state=states, position="integer", progress="number", model="string", detail="number",
-        size=pair, result_size=pair, frames="integer", formats=formats, left=maybe, seconds=maybe, bytes="integer", status="integer", error="string",
+        size=pair, result_size=pair, frames="integer", formats=formats, left=maybe, seconds=maybe, bytes="integer",
+        status="integer", error="string",
     )
     wish = _object(
         picture={"type": "string", "format": "binary"}, model={"type": "string", "default": "photo"}, detail=share,

@@ -19,6 +19,7 @@ from PIL import Image, ImageCms, ImageSequence
 from serving import COMMAND, serving
 
 import srfast
+from srfast.inference import choose_model
 from srfast.weights import find_weights
 
 HOME = str(Path(srfast.__file__).parents[1])
@@ -94,6 +95,10 @@ KINDS = {
     "own run": (as_file(photo()), {"model": "mine", "scale": "2"}),
     "fraction, consistent": (as_file(photo()), {"scale": "2.5", "consistent": "on"}),
     "ensemble": (as_file(photo(16, 12)), {"scale": "2", "ensemble": "true"}),
+    "detail": (as_file(photo()), {"detail": "0.35"}),
+    "detail alone": (as_file(photo()), {"model": "photo_detail"}),
+    "auto takes photo": (as_file(photo()), {"model": "auto", "detail": "1", "scale": "3"}),
+    "auto takes photo_real": (as_file(Image.effect_noise((64, 48), 80)), {"model": "auto", "detail": "1", "scale": "2"}),
     "width": (as_file(photo()), {"width": "100"}),
     "exact": (as_file(photo()), {"width": "100", "height": "90"}),
     "turned, with profile": (turned(), {"scale": "2", "format": "jpeg"}),
@@ -124,6 +129,22 @@ def test_the_result_is_that_of_upscale(web, server, tmp_path, kind):
         assert suffix == (".tiff" if kind == "pages" else ".png")
     assert len(list(ImageSequence.Iterator(Image.open(expected)))) == (3 if kind.startswith(("animation", "pages")) else 1)
     assert web.delete(answer.headers["Location"]).status_code == 204
+    if kind.startswith("auto"):
+        assert kind.endswith(f" {choose_model(Image.open(io.BytesIO(picture)))}")
+
+
+def test_detail_that_cannot_be_had_is_refused_at_once(web):
+    added = figure(web, 'srfast_jobs_total{state="added"}')
+    for model in ("srcnn", "mine", "photo_detail", "photo_real"):
+        answer = post(web, as_file(photo()), model=model, detail="0.5")
+        assert answer.status_code == 422 and answer.json()["error"].endswith("choose the model photo or auto"), answer.text
+    for detail in ("nan", "inf", "2", "-0.1", "much"):
+        answer = post(web, as_file(photo()), detail=detail)
+        assert (answer.status_code, answer.json()["error"]) == (422, f"detail: expected a number from 0 to 1, got '{detail}'")
+    assert figure(web, 'srfast_jobs_total{state="added"}') == added
+    job = finish(web, post(web, as_file(photo(4, 4)), detail="", model="srcnn"))
+    assert (job["state"], job["detail"]) == ("done", 0)
+    web.delete(f"/api/jobs/{job['id']}")
 
 
 def test_every_answer_carries_the_headers(web):
@@ -169,10 +190,10 @@ def test_a_picture_that_claims_too_many_pixels_is_not_decoded(web):
 
 
 def test_the_page_names_every_model(web):
-    text = web.get("/").text
-    for model in web.get("/api/models").json()["models"]:
-        assert f'value="{model["name"]}"' in text
-    assert {"photo", "mine"} <= {model["name"] for model in web.get("/api/models").json()["models"]}
+    named = re.findall(r'<option value="([^"]+)"', web.get("/").text)
+    models = {model["name"]: model["detail"] for model in web.get("/api/models").json()["models"]}
+    assert named == [name for name in models if name != "photo_detail"]  # a slider is for that one
+    assert named[:2] == ["photo", "auto"] == [name for name in models if models[name]] and "mine" in named
 
 
 def test_only_the_package_is_served(web):

@@ -25,6 +25,7 @@ from srfast.evaluation import cpu_times, evaluate, save_results
 from srfast.generators.house import House
 from srfast.layers import identity_conv
 from srfast.protocol import find_set, load_set
+from srfast.recipes import adjust
 from srfast.stages import Stage
 from srfast.training import Recipe, train
 from srfast.weights import read_state
@@ -193,6 +194,9 @@ TRAININGS = {  # of the plain network
     "rate 2e-3": dict(lr_max=2e-3),
     "rate 5e-4": dict(lr_max=5e-4),
     "L1, then mse": dict(then="mse"),
+    "colours exchanged": dict(colors=True),
+    "smaller ones too": dict(shrunk=(0.8, 0.6)),
+    "not averaged": dict(ema=0.0),
 }
 
 
@@ -203,10 +207,9 @@ def recipes() -> dict[str, BakeoffRecipe]:
     made["U-Net"] = replace(base, generator="lr_unet", options={"width": 32})
     for name, change in TRAININGS.items():
         then, change = change.get("then"), {key: value for key, value in change.items() if key != "then"}
-        stages = (replace(base.stages[0], **change),)
+        made[name] = adjust(replace(base, made_of=PLAIN), **change)
         if then:
-            stages += (replace(stages[0], name="then", loss=then, lr_max=2e-4),)
-        made[name] = replace(base, made_of=PLAIN, stages=stages)
+            made[name] = replace(made[name], stages=(*base.stages, replace(base.stages[0], name="then", loss=then, lr_max=2e-4)))
     return made
 
 
@@ -246,7 +249,7 @@ def main() -> None:
     pairs = load_set(find_set("Kodak24"), 4)
     for seed in map(int, args.seeds.split(",")):
         for name, recipe in plans.items():
-            done = pd.read_csv(args.out) if args.out.exists() else pd.DataFrame(columns=["candidate", "seed"])
+            done = rows_of(args.out)
             if ((done.candidate == name) & (done.seed == seed)).any():
                 continue
             cost = costs.loc[name]
@@ -254,9 +257,15 @@ def main() -> None:
             run = train(recipe, args.pictures, args.runs / f"{name.replace(', ', '_').replace(' ', '_')}_{seed}", progress=False)
             row = dict(candidate=name, seed=seed, steps=sum(s.total for s in recipe.stages)) | cost.to_dict()
             row |= dict(psnr_y=kodak_psnr(recipe, run.path / "model.safetensors", pairs), made_of=str(recipe.made_of or recipe.options))
-            table = pd.concat([done.drop(columns=["commit", "threads", "command"], errors="ignore"), pd.DataFrame([row])])
+            table = pd.concat([rows_of(args.out), pd.DataFrame([row])])  # read again: another process may do the other seed
             save_results(table, args.out, command=shlex.join(["python", *sys.argv]))
             print(f"{name}, seed {seed}: {row['psnr_y']:.3f} dB, {row['ms']:.0f} ms", flush=True)
+
+
+def rows_of(file: Path) -> pd.DataFrame:
+    """What was measured before, without where and how."""
+    found = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=["candidate", "seed"])
+    return found.drop(columns=["commit", "threads", "command"], errors="ignore")
 
 
 def measure_costs(plans: dict, args) -> pd.DataFrame:

@@ -86,7 +86,7 @@ def test_a_picture_goes_in_and_comes_out(opened, server):
 
 def test_before_and_after(opened):
     enlarge(opened, picture())
-    stage, slider = opened.locator("#stage"), opened.get_by_role("slider")
+    stage, slider = opened.locator("#stage"), opened.get_by_role("slider", name="Border")
     box = stage.bounding_box()
     middle = box["y"] + box["height"] / 2
     opened.mouse.move(box["x"] + box["width"] / 2, middle)
@@ -163,6 +163,28 @@ def test_other_settings_enlarge_again(opened):
     start.click()
     expect(opened.locator("#shown-facts")).to_contain_text(re.compile("to 75.×.50"))
     expect(start).to_be_disabled()
+
+
+def test_detail(opened):
+    slider, start = opened.get_by_role("slider", name="Detail"), opened.locator("#start")
+    expect(slider).to_have_attribute("aria-valuetext", "0, faithful")
+    enlarge(opened, picture())
+    faithful = download(opened, "PNG")[1]
+    for _ in range(3): slider.press("ArrowRight")
+    expect(opened.locator("#details")).to_contain_text("0.15")
+    slider.press("End")
+    expect(slider).to_have_attribute("aria-valuetext", "1, crisp")
+    expect(start).to_have_text("Enlarge again")
+    start.click()
+    expect(opened.locator("#shown-facts")).to_contain_text("photo, detail 1")
+    assert download(opened, "PNG")[1] != faithful
+    expect(start).to_be_disabled()
+    opened.get_by_label("Model").select_option("auto")
+    expect(slider).to_be_visible()
+    opened.get_by_label("Model").select_option("srcnn")
+    expect(slider).to_be_hidden()
+    start.click()
+    expect(opened.locator("#shown-facts")).to_have_text(re.compile("srcnn$"))
 
 
 def test_a_file_that_has_gone(opened, tmp_path):
