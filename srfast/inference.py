@@ -208,11 +208,11 @@ def _find_networks(model, device: str) -> dict:
 
 # %% ../nbs/41_inference.ipynb #221eff9c
 def _find_detail(model, networks: dict, detail: float) -> dict:
-    "Scale -> the weights files to be mixed; a `ValueError` if `model` has no detail to add, or `detail` is not in [0, 1]."
+    "Scale -> the weights files to be mixed, none for detail=0; a `ValueError` if `model` has no detail to add, or `detail` is not in [0, 1]."
     if not isinstance(detail, Real) or not 0 <= detail <= 1:
         raise ValueError(f"expected a detail from 0 to 1, got {detail!r}")
     if detail == 0:
-        return networks
+        return {}
     others = list_weights().get(f"{model}_detail", {})
     if not others:
         able = sorted(name.removesuffix("_detail") for name in list_weights() if name.endswith("_detail"))
@@ -332,7 +332,7 @@ class Upscaler:
         precision: str = "auto",  # 'float32', 'bf16', or 'auto': bf16 where the processor has it and it was measured to do no harm
         consistent: bool = False,  # the result, where it is larger, shrinks back to the picture, as far as can be (see 08_backproject)
         ensemble: bool = False,  # the mean of eight answers: better, eight times the time
-        detail: float = 0.0,  # 0, faithful, to 1, crisp with some detail made up; takes no more time
+        detail: float = 0.0,  # 0, faithful, to 1, crisp with some detail made up
         max_pixels_in: int | None = None,  # of a file, all frames together; None: SRFAST_MAX_PIXELS_IN, or 178,956,970
         max_pixels_out: int | None = None,  # of a result, all frames together; None: SRFAST_MAX_PIXELS_OUT, or 400,000,000
     ):
@@ -346,7 +346,8 @@ class Upscaler:
         self.model = model
         self.max_pixels_in, self.max_pixels_out = pixel_limit("in", max_pixels_in), pixel_limit("out", max_pixels_out)
         self.choices = {name: self.like(name) for name in AUTO} if str(model) == "auto" else {}
-        self.sources = self.choices[AUTO[0]].sources if self.choices else _find_detail(model, _find_networks(model, self.device), detail)
+        self.sources = self.choices[AUTO[0]].sources if self.choices else _find_networks(model, self.device)
+        self.mixtures = {} if self.choices else _find_detail(model, self.sources, detail)
 
     def like(
         self,
@@ -367,9 +368,10 @@ class Upscaler:
     def network(
         self,
         scale: int,  # one of the model's own
+        mixed: bool = False,  # with the weights for detail
     ) -> nn.Module:  # on the device, shared
         "The network for `scale`, loaded when first asked for."
-        source = self.sources[scale]
+        source = (self.mixtures if mixed else self.sources)[scale]
         if isinstance(source, nn.Module):
             return source
         return _load(source, scale, tuple(path.stat().st_mtime for path in source), self.detail, self.device)
@@ -386,8 +388,12 @@ class Upscaler:
         self,
         *factors: float,  # enlargement of height and width
     ) -> list[nn.Module]:  # to be applied in turn
-        "The networks that reach the larger of `factors`."
-        return [self.network(scale) for scale in plan_scales(max(factors), sorted(self.sources))]
+        "The networks that reach the larger of `factors`; one with detail comes first."
+        wanted, first = max(factors), []
+        if self.mixtures and wanted > 1:
+            scale = min((s for s in self.mixtures if s >= wanted), default=max(self.mixtures))
+            wanted, first = wanted / scale, [self.network(scale, mixed=True)]
+        return first + [self.network(scale) for scale in plan_scales(wanted, sorted(self.sources))]
 
     def __repr__(self) -> str:
         model = type(self.model).__name__ if is_foreign(self.model) else str(self.model)
@@ -469,7 +475,7 @@ def upscale(
     precision: str = "auto",  # 'float32', 'bf16', or 'auto': bf16 where the processor has it and it was measured to do no harm
     consistent: bool = False,  # the result, where it is larger, shrinks back to the picture, as far as can be (see 08_backproject)
     ensemble: bool = False,  # the mean of eight answers: better, eight times the time
-    detail: float = 0.0,  # 0, faithful, to 1, crisp with some detail made up; takes no more time
+    detail: float = 0.0,  # 0, faithful, to 1, crisp with some detail made up
     return_trust: bool = False,  # give a pair: the picture, and a map of how far each pixel is fixed by the input
     max_pixels_in: int | None = None,  # of a file, all frames together; None: SRFAST_MAX_PIXELS_IN, or 178,956,970
     max_pixels_out: int | None = None,  # of a result, all frames together; None: SRFAST_MAX_PIXELS_OUT, or 400,000,000

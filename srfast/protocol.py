@@ -120,9 +120,9 @@ def benchmark(
     scales = [scale] if isinstance(scale, (int, float, str)) else list(scale)
     if wrong := [x for x in scales if not isinstance(x, int) or x < 2]:
         raise ValueError(f"expected whole scales from 2 on, got {wrong[0]!r}")
-    folders = [find_set(s, data) for s in ([sets] if isinstance(sets, (str, Path)) else sets)]
     lots = _shares(label_models(models), scales)
     ready = {x: load_models(baselines, x) | load_models(lot, x, device) for x, lot in lots.items()}
+    folders = [find_set(s, data) for s in ([sets] if isinstance(sets, (str, Path)) else sets)]
     tables = [_measure_scale(models, folders, x, timing, progress) for x, models in ready.items()]
     papers = published()
     asked = papers["set"].isin([folder.name for folder in folders]) & papers["scale"].isin(list(lots)) & (papers["model"] != "bicubic")
