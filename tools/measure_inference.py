@@ -2,10 +2,11 @@
 """Measure what the options of `upscale` do, on pictures whose originals are known; $SRFAST_DATA says where they are.
 
 kodak24: PSNR in float32, in bfloat16, and in bfloat16 as ensemble and consistent; and how well trust ranks the error of the ensemble.
+bf16: the first two of these, for models whose other options need no measuring.
 consistent: how far the shrunk result is from the picture, with and without `consistent=True`, on every test picture; and
 where that is more than one level, what a linear programme proves: `proven_worst`, below which no picture gets, by the
 six worst places; `proven_share`, how many of the values that are off (of 40 drawn) lie among 9 x 9 that no picture meets.
-record: writes what bfloat16 changes, by data/results/inference_kodak24.csv, into the bundled weights; `precision='auto'` goes by it.
+record: writes what bfloat16 changes, by those two files of data/results, into the bundled weights; `precision='auto'` goes by it.
 """
 import argparse
 import os
@@ -24,9 +25,10 @@ from srfast.protocol import find_set, load_set
 from srfast.image import read_img
 from srfast.inference import Upscaler
 from srfast.resize import imresize, resize_matrix
-from srfast.weights import add_bundled, find_weights
+from srfast.weights import add_bundled, find_weights, list_weights
 
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
+KINDS = {"float32": dict(precision="float32"), "bf16": {}, "ensemble": dict(ensemble=True), "consistent": dict(consistent=True)}
 
 
 def psnr(sr, hr, scale): return evaluate_pair(sr, hr, scale)["psnr_y"]
@@ -42,9 +44,12 @@ def spearman(x, y):
     return pd.Series(x.ravel()).corr(pd.Series(y.ravel()), method="spearman")
 
 
-def kodak24(model: str, scale: int) -> pd.DataFrame:
-    kinds = {"float32": dict(precision="float32"), "bf16": {}, "ensemble": dict(ensemble=True), "consistent": dict(consistent=True)}
-    upscalers, rows = {kind: Upscaler(model, **{"precision": "bf16"} | options) for kind, options in kinds.items()}, []
+def bf16(model: str, scale: int) -> pd.DataFrame:
+    return kodak24(model, scale, ("float32", "bf16"))
+
+
+def kodak24(model: str, scale: int, kinds: tuple[str, ...] = tuple(KINDS)) -> pd.DataFrame:
+    upscalers, rows = {kind: Upscaler(model, **{"precision": "bf16"} | KINDS[kind]) for kind in kinds}, []
     for name, pair in load_set(find_set("Kodak24"), scale).items():
         row = {"model": model, "scale": scale, "picture": name}
         for kind, upscaler in upscalers.items():
@@ -118,7 +123,8 @@ def consistent(model: str, scale: int) -> pd.DataFrame:
 
 
 def record(model: str) -> None:
-    table = pd.read_csv(RESULTS / "inference_kodak24.csv").query("model == @model")
+    files = [RESULTS / f"inference_{what}.csv" for what in ("kodak24", "bf16")]
+    table = pd.concat([pd.read_csv(file) for file in files if file.exists()]).query("model == @model")
     changes = (table.psnr_bf16 - table.psnr_float32).groupby(table.scale).mean()
     for scale, change in changes.items():
         print(add_bundled(find_weights(model, scale), model, story={"bf16_psnr_change": round(change, 4)}).name, f"{change:+.4f} dB")
@@ -126,19 +132,19 @@ def record(model: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("kodak24", "consistent", "record"))
-    parser.add_argument("--model", default="photo", help="bundled name, run folder or weights file")
+    parser.add_argument("what", choices=("kodak24", "bf16", "consistent", "record"))
+    parser.add_argument("--model", nargs="+", default=["photo"], help="bundled names, run folders or weights files")
     parser.add_argument("--scale", nargs="+", type=int, default=[2, 3, 4])
     parser.add_argument("-o", "--out", type=Path, help="default: data/results/inference_WHAT.csv")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    if args.what == "record": return record(args.model)
+    if args.what == "record": return [record(model) for model in args.model]
     command, tables = shlex.join(["python", "tools/measure_inference.py", *sys.argv[1:]]), []
-    for scale in args.scale:
-        tables.append({"kodak24": kodak24, "consistent": consistent}[args.what](args.model, scale))
+    for model, scale in ((m, s) for m in args.model for s in args.scale if s in list_weights().get(m, [s])):
+        tables.append({"kodak24": kodak24, "bf16": bf16, "consistent": consistent}[args.what](model, scale))
         table = pd.concat(tables, ignore_index=True)
         save_results(table, args.out or RESULTS / f"inference_{args.what}.csv", command=command)
-    groups = ["scale"] if args.what == "kodak24" else ["set", "scale"]
+    groups = ["set", "scale"] if args.what == "consistent" else ["scale"]
     print(table.groupby(groups).mean(numeric_only=True).round(4).to_string())
 
 
