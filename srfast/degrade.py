@@ -87,8 +87,8 @@ def _like(imgs: Tensor, img: Tensor | np.ndarray | Image.Image) -> Tensor | np.n
     return array[..., 0] if img.ndim == 2 else array
 
 # %% ../nbs/03_degrade.ipynb #20cdb4b3
-_LIMITS = {"scale": (1, math.inf), "blur": (0, math.inf), "noise": (0, math.inf), "jpeg": (1, 100), "rounds": (1, 8), "chance": (0, 1)}
-_WHOLE = ("jpeg", "rounds")
+_LIMITS = {"scale": (1, math.inf), "blur": (0, math.inf), "noise": (0, math.inf), "jpeg": (1, 100), "rounds": (1, 8), "saved": (1, 100), "chance": (0, 1)}
+_WHOLE = ("jpeg", "rounds", "saved")
 
 # %% ../nbs/03_degrade.ipynb #1af38d12
 def _check_strength(name: str, value):
@@ -125,7 +125,7 @@ def _check_field(name: str, value):
     "`value` as the field `name` keeps it, or a `ValueError`."
     if name == "method":
         return _check_methods(value)
-    if value is None and name in ("jpeg", "order"):
+    if value is None and name in ("jpeg", "order", "saved"):
         return None
     return _check_order(value) if name == "order" else _check_strength(name, value)
 
@@ -194,7 +194,7 @@ def _degrade_img(img: Tensor, degradation: "Degradation", seed: int, index: int)
             now = replace(strengths, blur=strengths.blur / done)
             img = _STEPS[name](img, now, grain, dict(size=size) if rounds > 1 else dict(scale=1 / degradation.scale))
             done = degradation.scale ** ((i + 1) / rounds) if name == "resize" else done
-    return img
+    return _jpeg_step(img, replace(degradation.draw(seed, index), jpeg=degradation.draw(seed, index).saved))
 
 # %% ../nbs/03_degrade.ipynb #965b11ed
 def _degrade_imgs(imgs: Tensor, degradation: "Degradation", seed: int) -> Tensor:
@@ -214,7 +214,8 @@ class Degradation:
     jpeg: int | tuple[int, int] | None = None  # JPEG quality 1..100; None: no JPEG
     order: tuple[str, ...] | None = ("blur", "resize", "noise", "jpeg")  # the steps in turn; None: any order, drawn
     rounds: int | tuple[int, int] = 1  # how often all of it happens, the shrinking in equal parts
-    chance: float = 1.0  # that blur, noise and JPEG each happen in a round
+    saved: int | tuple[int, int] | None = None  # JPEG quality of the file in the end, after all rounds; None: no JPEG
+    chance: float = 1.0  # that blur, noise and JPEG each happen in a round, and the saving in the end
 
     def __post_init__(self):
         for field in fields(self):  # the way round `frozen`
@@ -227,7 +228,7 @@ class Degradation:
         turn: int = 0,  # which round
     ) -> "Degradation":  # with a number in place of every range
         "The strengths that picture `index` gets under this `seed`; the first turn tells how many rounds there are."
-        nothing = dict(blur=0, noise=0, jpeg=None)
+        nothing = dict(blur=0, noise=0, jpeg=None, saved=None)
         names = [field.name for field in fields(self)]
         u = _random(seed, index, 2 * turn).random(len(names) + len(nothing)).tolist()
         drawn = {name: _pick(name, getattr(self, name), x) for name, x in zip(names, u)}

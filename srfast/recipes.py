@@ -93,13 +93,20 @@ def digits_recipes() -> list[DigitsRecipe]:  # full and small
 
 # %% ../nbs/34_recipes.ipynb #a577baf9
 UNKNOWN = Degradation(
-    blur=(0, 2), method=("bicubic", "bilinear", "box"), noise=(0, 10), jpeg=(30, 80), order=None, rounds=(1, 2), chance=0.9
+    blur=(0, 2),
+    method=("bicubic", "bilinear", "box"),
+    noise=(0, 10),
+    jpeg=(50, 95),
+    order=None,
+    rounds=(1, 2),
+    saved=(30, 80),
+    chance=0.8,
 )
 
 # %% ../nbs/34_recipes.ipynb #bc87e1b5
 def real_recipe() -> Recipe:  # from `init='photo'`; x2 too, by `get_recipe('photo_real', 2)`
     "The house on degradations of unknown strength. Source: after Zhang et al., BSRGAN (2021)."
-    return Recipe("photo_real", "house", 4, (Stage("pixels", 128, 16, 14, 500, lr_max=5e-4, loss="mse"),), degradation=UNKNOWN)
+    return Recipe("photo_real", "house", 4, (Stage("pixels", 128, 16, 12, 500, lr_max=5e-4),), degradation=UNKNOWN)
 
 # %% ../nbs/34_recipes.ipynb #015ec225
 _SRCNNS = ("srcnn", "srcnn_955", "srcnn_wide", "srcnn_large", "srcnn_plus5", "srcnn_plus10", "srcnn_plus15")
