@@ -49,7 +49,7 @@ def real(scale: int) -> pd.DataFrame:
     rows = []
     for name, degradation in SPOILED.items():
         pairs = spoil(scale, degradation)
-        means = evaluate(models, pairs, scale, ["psnr_y"], progress=False).means
+        means = evaluate(models, pairs, scale, ["psnr_y"], baselines=["bicubic"], progress=False).means
         share = np.mean([choose_model(pair.lr_img) == AUTO[1] for pair in pairs.values()])
         rows += [dict(scale=scale, spoiled=name, model=m, psnr_y=p, real_share=share) for m, p in zip(means.model, means.psnr_y)]
         print(means[["model", "psnr_y"]].assign(spoiled=name, share=share).to_string(index=False, header=False), flush=True)
