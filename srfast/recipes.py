@@ -99,8 +99,8 @@ UNKNOWN = Degradation(
     jpeg=(50, 95),
     order=None,
     rounds=(1, 2),
-    saved=(30, 80),
-    chance=0.8,
+    saved=(25, 75),
+    chance=0.9,
 )
 
 # %% ../nbs/34_recipes.ipynb #bc87e1b5
