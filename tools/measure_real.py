@@ -74,8 +74,9 @@ def main() -> None:
     parser.add_argument("scales", nargs="+", type=int)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    table = pd.concat([{"real": real, "detail": detail}[args.what](scale) for scale in args.scales])
-    save_results(table, RESULTS / f"{args.what}.csv", command=shlex.join(["python", *sys.argv]))
+    for scale in args.scales:
+        table = {"real": real, "detail": detail}[args.what](scale)
+        save_results(table, RESULTS / f"{args.what}_x{scale}.csv", command=shlex.join(["python", *sys.argv]))
 
 
 if __name__ == "__main__":
