@@ -87,7 +87,8 @@ def _like(imgs: Tensor, img: Tensor | np.ndarray | Image.Image) -> Tensor | np.n
     return array[..., 0] if img.ndim == 2 else array
 
 # %% ../nbs/03_degrade.ipynb #20cdb4b3
-_LIMITS = {"scale": (1, math.inf), "blur": (0, math.inf), "noise": (0, math.inf), "jpeg": (1, 100), "rounds": (1, 8), "saved": (1, 100), "chance": (0, 1)}
+_LIMITS = {"scale": (1, math.inf), "blur": (0, math.inf), "noise": (0, math.inf), "chance": (0, 1)}
+_LIMITS |= {"jpeg": (1, 100), "saved": (1, 100), "rounds": (1, 8)}
 _WHOLE = ("jpeg", "rounds", "saved")
 
 # %% ../nbs/03_degrade.ipynb #1af38d12

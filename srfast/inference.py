@@ -208,7 +208,7 @@ def _find_networks(model, device: str) -> dict:
 
 # %% ../nbs/41_inference.ipynb #221eff9c
 def _find_detail(model, networks: dict, detail: float) -> dict:
-    "Scale -> the weights files to be mixed, none for detail=0; a `ValueError` if `model` has no detail to add, or `detail` is not in [0, 1]."
+    "Scale -> the weights files to be mixed, none for detail=0; a `ValueError` outside [0, 1], or if `model` has none to add."
     if not isinstance(detail, Real) or not 0 <= detail <= 1:
         raise ValueError(f"expected a detail from 0 to 1, got {detail!r}")
     if detail == 0:
