@@ -433,7 +433,7 @@ class Upscaler:
         planes, back = _take_apart(img)
         shape = _allowed_shape(self, planes.color.shape[:2], wish, "the given picture")
         with _Report(progress) as report:
-            return back(_enlarge_planes(self.suited(img), planes, shape, report, maps))
+            return back(_enlarge_planes(self.suited(planes.color if planes.two_valued else img), planes, shape, report, maps))
 
 # %% ../nbs/41_inference.ipynb #592a407f
 def _allowed_shape(upscaler, shape: tuple[int, int], wish: dict, name: str, frames: int = 1) -> tuple[int, int]:
