@@ -187,15 +187,15 @@ _STEPS = {"blur": _blur_step, "resize": _resize_step, "noise": _noise_step, "jpe
 # %% ../nbs/03_degrade.ipynb #65b82976
 def _degrade_img(img: Tensor, degradation: "Degradation", seed: int, index: int) -> Tensor:
     "Picture `index` through its rounds. What is already smaller gets less blur, which counts in pixels of the original."
-    rounds, sides = degradation.draw(seed, index).rounds, img.shape[-2:]
-    for i in range(rounds):
-        strengths, grain, done = degradation.draw(seed, index, i), _random(seed, index, 2 * i + 1), degradation.scale ** (i / rounds)
-        size = tuple(math.ceil(side / degradation.scale ** ((i + 1) / rounds)) for side in sides)
+    first, shape = degradation.draw(seed, index), img.shape[-2:]
+    for i in range(first.rounds):
+        strengths, grain = degradation.draw(seed, index, i), _random(seed, index, 2 * i + 1)
+        done, next_done = (degradation.scale ** (n / first.rounds) for n in (i, i + 1))
+        sides = dict(size=tuple(math.ceil(side / next_done) for side in shape)) if first.rounds > 1 else dict(scale=1 / degradation.scale)
         for name in strengths.order:
-            now = replace(strengths, blur=strengths.blur / done)
-            img = _STEPS[name](img, now, grain, dict(size=size) if rounds > 1 else dict(scale=1 / degradation.scale))
-            done = degradation.scale ** ((i + 1) / rounds) if name == "resize" else done
-    return _jpeg_step(img, replace(degradation.draw(seed, index), jpeg=degradation.draw(seed, index).saved))
+            img = _STEPS[name](img, replace(strengths, blur=strengths.blur / done), grain, sides)
+            done = next_done if name == "resize" else done
+    return _jpeg_step(img, replace(first, jpeg=first.saved))
 
 # %% ../nbs/03_degrade.ipynb #965b11ed
 def _degrade_imgs(imgs: Tensor, degradation: "Degradation", seed: int) -> Tensor:
