@@ -9,6 +9,7 @@ __all__ = ['MAX_SCALE', 'AUTO', 'check_scale', 'target_shape', 'plan_scales', 'c
 import math
 import os
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from functools import lru_cache
 from numbers import Integral, Real
@@ -338,13 +339,17 @@ class Upscaler:
     ):
         self.device = pick_device(device)
         wants_bf16(precision, self.device)
-        self.precision, self.consistent, self.ensemble, self.detail = precision, consistent, ensemble, detail
+        self.precision, self.consistent, self.ensemble = precision, consistent, ensemble
         on_gpu = not self.device.startswith("cpu")
         self.tile, self.batch = (512 if on_gpu else 256) if tile == "auto" else tile, 4 if on_gpu else 1
         if self.tile is not None and not (isinstance(self.tile, Integral) and self.tile >= 16):
             raise ValueError(f"expected a tile of 'auto', None or at least 16 pixels, got {tile!r}")
-        self.model = model
         self.max_pixels_in, self.max_pixels_out = pixel_limit("in", max_pixels_in), pixel_limit("out", max_pixels_out)
+        self._take(model, detail)
+
+    def _take(self, model, detail: float) -> None:
+        "Find the weights of a model."
+        self.model, self.detail = model, detail
         self.choices = {name: self.like(name) for name in AUTO} if str(model) == "auto" else {}
         self.sources = self.choices[AUTO[0]].sources if self.choices else _find_networks(model, self.device)
         self.mixtures = {} if self.choices else _find_detail(model, self.sources, detail)
@@ -354,9 +359,9 @@ class Upscaler:
         name: str,  # of a bundled model
     ) -> "Upscaler":  # with the same settings; without `detail` where that model has none
         "The same with another model."
-        limits = dict(max_pixels_in=self.max_pixels_in, max_pixels_out=self.max_pixels_out)
-        settings = dict(tile=self.tile, device=self.device, precision=self.precision, consistent=self.consistent, ensemble=self.ensemble)
-        return Upscaler(name, **settings, **limits, detail=self.detail if f"{name}_detail" in list_weights() else 0.0)
+        other = copy(self)
+        other._take(name, self.detail if f"{name}_detail" in list_weights() else 0.0)
+        return other
 
     def suited(
         self,
