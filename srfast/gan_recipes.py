@@ -120,7 +120,8 @@ def unet_recipes() -> list[GanRecipe]:  # full and small
     critic = GanStage("critic", 256, 8, 6, 200, 1e-3, wd=1e-3, only_critic=True, whole=True)
     rule = dict(momentum=0.0, critic_lr=5.0, switch_below=0.65, loss={"mse": 50.0}, adversarial=1.0, whole=True)
     full = (*(stage for pair in zip(frozen, free) for stage in pair), *_nogan(critic, GanStage("gan", 256, 8, 2, 200, 1e-4, **rule)))
-    mild = dict(momentum=0.5, game="hinge", critic_lr=4.0, loss={"l1": 0.9}, adversarial=0.01, whole=True)
+    asked = {"l1": 0.9, "consistency": 3.5, "feature_small": 0.2}
+    mild = dict(momentum=0.5, game="hinge", critic_lr=4.0, switch_below=1.2, loss=asked, adversarial=0.015, whole=True)
     grown = progressive(Stage("pixels", 64, 16, 5, 250, loss="mse", whole=True), (64, 96, 128))
     small = (
         *(replace(stage, bs=16 if stage.size < 128 else 8) for stage in grown),
@@ -129,7 +130,7 @@ def unet_recipes() -> list[GanRecipe]:  # full and small
     rule = dict(degradation=_CRAPPIFY, critic="fastai")
     return [
         GanRecipe("faces_unet_gan", "unet_resnet34", 4, full, pretrained=True, **rule),
-        GanRecipe("faces_unet_gan_small", "lr_unet", 4, small, critic_options={"width": 32}, **rule),
+        GanRecipe("faces_unet_gan_small", "lr_unet", 4, small, critic_options={"width": 32, "p": 0.0}, **rule),
     ]
 
 # %% ../nbs/33_gan_recipes.ipynb #0bff88fa

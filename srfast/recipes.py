@@ -106,7 +106,12 @@ UNKNOWN = Degradation(
 # %% ../nbs/34_recipes.ipynb #bc87e1b5
 def real_recipe() -> Recipe:  # from `init='photo'`; x2 too, by `get_recipe('photo_real', 2)`
     "The house on degradations of unknown strength. Source: after Zhang et al., BSRGAN (2021)."
-    stages = Stage("pixels", 128, 16, 12, 500, lr_max=5e-4), Stage("squares", 128, 16, 24, 500, lr_max=4e-4, loss={"mse": 1, "luma": 2})
+    asked = {"mse": 1, "luma": 2}
+    stages = (
+        Stage("pixels", 128, 16, 12, 500, lr_max=5e-4),
+        Stage("squares", 128, 16, 24, 500, lr_max=4e-4, loss=asked),
+        Stage("larger", 192, 8, 8, 500, lr_max=2e-4, loss=asked),
+    )
     return Recipe("photo_real", "house", 4, stages, degradation=UNKNOWN)
 
 # %% ../nbs/34_recipes.ipynb #015ec225
