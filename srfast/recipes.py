@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['UNKNOWN', 'RECIPES', 'adjust', 'recipe_for', 'srcnn_recipes', 'smooth_recipe', 'vdsr_recipes', 'drcn_recipes',
-           'digits_recipes', 'real_recipe', 'recipe_table', 'list_recipes', 'get_recipe']
+           'digits_recipes', 'house_recipes', 'real_recipe', 'recipe_table', 'list_recipes', 'get_recipe']
 
 # %% ../nbs/34_recipes.ipynb #9a7800bd
 from dataclasses import fields, replace
@@ -91,6 +91,21 @@ def digits_recipes() -> list[DigitsRecipe]:  # full and small
     small = Stage("adam", 28, 100, 10, 90, warmup=50)
     return [DigitsRecipe("digits_classifier", stages=(full,)), DigitsRecipe("digits_classifier_small", stages=(small,))]
 
+# %% ../nbs/34_recipes.ipynb #b0a5e002
+def house_recipes(
+    name: str,  # of the bundled model
+    generator: str,  # of its network
+    epochs: tuple[int, int],  # of 500 steps, by absolute differences: of x2, and of the others
+) -> list[Recipe]:  # x2; and x4 from `init` of x2, x3 too by `get_recipe(name, 3)`
+    "The house on clean pictures, by Muon. Source: after Jordan et al., Muon (2024)."
+    squares = Stage("squares", 64, 16, 5, 500, lr_max=0.002, optimizer="muon", loss={"mse": 1, "luma": 2})
+    first = Stage("pixels", 64, 16, epochs[0], 500, lr_max=0.01, optimizer="muon")
+    then = replace(first, size=128, epochs=epochs[1], lr_max=0.005)
+    return [
+        Recipe(name, generator, 2, (first, squares)),
+        Recipe(name + "_from_x2", generator, 4, (then, replace(squares, size=128))),
+    ]
+
 # %% ../nbs/34_recipes.ipynb #a577baf9
 UNKNOWN = Degradation(
     blur=(0, 2),
@@ -118,7 +133,8 @@ _ALL = [
     *vdsr_recipes(),
     *drcn_recipes(),
     *digits_recipes(),
-    recipe_for("house", epochs=60),
+    *house_recipes("photo", "house", (28, 20)),
+    *house_recipes("fast", "house_small", (80, 50)),
     real_recipe(),
 ]
 

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from .core import rgb_to_y
 from .layers import at_scale
 from .losses import LumaLoss, get_loss
+from .optimizers import Muon
 
 # %% ../nbs/28_stages.ipynb #2b621614
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Stage:
     lr_max: float = 1e-3  # reached after `warmup`, falls to nearly 0 along a cosine
     warmup: int = 200  # steps
     decay: tuple[int, float] | None = None  # (steps, factor): in place of the cosine, times `factor` after each so many steps
-    optimizer: str = "adam"  # or 'sgd'
+    optimizer: str = "adam"  # or 'sgd', or 'muon' (see `srfast.optimizers`)
     momentum: float = 0.9  # Adam: its first beta
     wd: float = 0.0  # weight decay
     loss: str | dict[str, float] = "l1"  # a name of `srfast.losses`, or names and weights
@@ -70,7 +71,7 @@ class Stage:
         return [lr * self.lr_div ** (i / max(n - 1, 1) - 1) for i in range(n)] if n > 1 else [lr]
 
 # %% ../nbs/28_stages.ipynb #0a7e6819
-OPTIMIZERS = ("adam", "sgd")
+OPTIMIZERS = ("adam", "sgd", "muon")
 
 # %% ../nbs/28_stages.ipynb #1a5df295
 class Stages(tuple):
@@ -256,9 +257,10 @@ class StageLearner(Learner):
 def stage_optimizer(
     stage: Stage,  # its optimizer, momentum and weight decay
 ) -> Callable:  # fastai's `opt_func`
-    "Adam (second beta .99) or SGD, as PyTorch has them."
-    if stage.optimizer == "adam":
-        return partial(OptimWrapper, opt=torch.optim.Adam, betas=(stage.momentum, 0.99), weight_decay=stage.wd)
+    "Adam (second beta .99), SGD, or Muon."
+    if stage.optimizer in ("adam", "muon"):
+        kind = torch.optim.Adam if stage.optimizer == "adam" else Muon
+        return partial(OptimWrapper, opt=kind, betas=(stage.momentum, 0.99), weight_decay=stage.wd)
     return partial(OptimWrapper, opt=torch.optim.SGD, momentum=stage.momentum, weight_decay=stage.wd)
 
 # %% ../nbs/28_stages.ipynb #a5525a75

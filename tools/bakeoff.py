@@ -183,8 +183,20 @@ FAST = {  # fast's budget, an eighth of it
     "folded, fast": dict(block="folded", width=16, depth=9),
     "residual, fast": dict(block="residual", width=16, depth=4),
     "attention, fast": dict(block="attention", width=16, depth=3),
+    "plain, fast, small": dict(block="plain", width=24, depth=6),
 }
-TRAININGS = {  # of the plain network
+MUON = dict(optimizer="muon", lr_max=0.01)
+TRAININGS = {  # of the plain network, or another
+    "muon": MUON,
+    "muon, rate 2e-2": MUON | dict(lr_max=0.02),
+    "muon, rate 5e-3": MUON | dict(lr_max=0.005),
+    "muon, then mse": MUON | dict(then="mse", then_rate=0.002),
+    "muon, folded": MUON | dict(made_of=NETWORKS["folded"]),
+    "muon, residual": MUON | dict(made_of=NETWORKS["residual"]),
+    "muon, plain, 64": MUON | dict(made_of=dict(block="plain", width=64, depth=16)),
+    "muon, plain, fast": MUON | dict(made_of=FAST["plain, fast"]),
+    "muon, plain, fast, small": MUON | dict(made_of=FAST["plain, fast, small"]),
+    "muon, folded, fast": MUON | dict(made_of=FAST["folded, fast"]),
     "mse": dict(loss="mse"),
     "charbonnier": dict(loss="charbonnier"),
     "patch 48": dict(size=192, bs=8),
@@ -206,10 +218,11 @@ def recipes() -> dict[str, BakeoffRecipe]:
     made = {name: replace(base, made_of=made_of) for name, made_of in (NETWORKS | FAST).items()}
     made["U-Net"] = replace(base, generator="lr_unet", options={"width": 32})
     for name, change in TRAININGS.items():
-        then, change = change.get("then"), {key: value for key, value in change.items() if key != "then"}
-        made[name] = adjust(replace(base, made_of=PLAIN), **change)
-        if then:
-            made[name] = replace(made[name], stages=(*base.stages, replace(base.stages[0], name="then", loss=then, lr_max=2e-4)))
+        rest = {key: value for key, value in change.items() if key not in ("made_of", "then", "then_rate")}
+        made[name] = adjust(replace(base, made_of=change.get("made_of", PLAIN)), **rest)
+        if then := change.get("then"):
+            (first,) = made[name].stages
+            made[name] = replace(made[name], stages=(first, replace(first, name="then", loss=then, lr_max=change.get("then_rate", 2e-4))))
     return made
 
 
@@ -217,13 +230,14 @@ def step_time(recipe: Recipe, split, steps: int = 4) -> float:
     """Milliseconds of processor time of a training step, the median of a few."""
     net, found = recipe.create(), []
     learn = recipe.learner(net, split)
-    opt, batches = torch.optim.Adam(net.parameters()), iter(learn.dls.train)
+    learn.create_opt()
+    batches = iter(learn.dls.train)
     for _, (x, y) in zip(range(steps), batches):
         start = time.process_time()
         with torch.autocast("cpu", torch.bfloat16):
             out = net(x)
         F.l1_loss(out.float(), y).backward()
-        opt.step()
+        learn.opt.step()
         found.append(1000 * (time.process_time() - start))
     return statistics.median(found)
 
