@@ -97,7 +97,7 @@ def _options(models: dict[str, ModelCard]):
     )
 
 # %% ../nbs/55_page.ipynb #aad80478
-_TOLD = {"auto": "looks, then chooses", "photo_real": "for poor photos"}
+_TOLD = {"auto": "looks, then chooses", "fast": "for hurry", "photo_real": "for poor photos"}
 
 # %% ../nbs/55_page.ipynb #f2bf1927
 def _model_group(title: str, cards: list[ModelCard]):

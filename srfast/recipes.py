@@ -95,15 +95,15 @@ def digits_recipes() -> list[DigitsRecipe]:  # full and small
 def house_recipes(
     name: str,  # of the bundled model
     generator: str,  # of its network
-    epochs: tuple[int, int],  # of 500 steps, by absolute differences: of x2, and of the others
-) -> list[Recipe]:  # x2; and x4 from `init` of x2, x3 too by `get_recipe(name, 3)`
+    epochs: tuple[int, int],  # of 500 steps, by absolute differences: from nothing, and further
+) -> list[Recipe]:  # x2 from nothing; and further from `init`: weights of any scale, or narrower ones of its own
     "The house on clean pictures, by Muon. Source: after Jordan et al., Muon (2024)."
     squares = Stage("squares", 64, 16, 5, 500, lr_max=0.002, optimizer="muon", loss={"mse": 1, "luma": 2})
     first = Stage("pixels", 64, 16, epochs[0], 500, lr_max=0.01, optimizer="muon")
     then = replace(first, size=128, epochs=epochs[1], lr_max=0.005)
     return [
         Recipe(name, generator, 2, (first, squares)),
-        Recipe(name + "_from_x2", generator, 4, (then, replace(squares, size=128))),
+        Recipe(name + "_further", generator, 4, (then, replace(squares, size=256, bs=4))),
     ]
 
 # %% ../nbs/34_recipes.ipynb #a577baf9
@@ -133,7 +133,7 @@ _ALL = [
     *vdsr_recipes(),
     *drcn_recipes(),
     *digits_recipes(),
-    *house_recipes("photo", "house", (28, 20)),
+    *house_recipes("photo", "house", (28, 36)),
     *house_recipes("fast", "house_small", (80, 50)),
     real_recipe(),
 ]

@@ -61,7 +61,7 @@ def bench_network(model: str, scale: int, bf16: bool, peak: float, turns: int) -
     """What one bundled network takes."""
     net = load_generator(model, scale).to(memory_format=torch.channels_last)
     flop = 2e9 * multiply_adds(net, scale) / (1280 * 720) * scale**2  # for one pixel of the small picture
-    house = net.spec.name == "house"
+    house = net.spec.name.startswith("house")
     side = SIDE if house else min(SIDE, int((BUDGET / flop) ** 0.5))
     def enlarging(side, tile): return least(lambda img=noise(side): enlarge(net, img, tile, bf16=bf16), turns)
     def plain(side):
