@@ -92,18 +92,17 @@ def digits_recipes() -> list[DigitsRecipe]:  # full and small
     return [DigitsRecipe("digits_classifier", stages=(full,)), DigitsRecipe("digits_classifier_small", stages=(small,))]
 
 # %% ../nbs/34_recipes.ipynb #b0a5e002
-def house_recipes(
-    name: str,  # of the bundled model
-    generator: str,  # of its network
-    epochs: tuple[int, int],  # of 500 steps, by absolute differences: from nothing, and further
-) -> list[Recipe]:  # x2 from nothing; and further from `init`: weights of any scale, or narrower ones of its own
-    "The house on clean pictures, by Muon. Source: after Jordan et al., Muon (2024)."
-    squares = Stage("squares", 64, 16, 5, 500, lr_max=0.002, optimizer="muon", loss={"mse": 1, "luma": 2})
-    first = Stage("pixels", 64, 16, epochs[0], 500, lr_max=0.01, optimizer="muon")
-    then = replace(first, size=128, epochs=epochs[1], lr_max=0.005)
+def house_recipes() -> list[Recipe]:  # photo and fast, each x2 from nothing, and further from `init`: its own weights, or those of x2
+    "The house on clean pictures, the small one by Muon. Source: after Jordan et al., Muon (2024)."
+    photo = Stage("pixels", 64, 16, 60, 500)
+    fast = Stage("pixels", 64, 16, 80, 500, lr_max=0.01, optimizer="muon")
+    squares = replace(fast, name="squares", epochs=5, lr_max=0.002, loss={"mse": 1, "luma": 2})
+    further = replace(fast, size=128, epochs=50, lr_max=0.005), replace(squares, size=128)
     return [
-        Recipe(name, generator, 2, (first, squares)),
-        Recipe(name + "_further", generator, 4, (then, replace(squares, size=256, bs=4))),
+        Recipe("photo", "house", 2, (photo,)),
+        Recipe("photo_further", "house", 4, (replace(photo, size=128, epochs=44, lr_max=5e-4),), shrunk=(0.8, 0.6)),
+        Recipe("fast", "house_small", 2, (fast, squares)),
+        Recipe("fast_further", "house_small", 4, further),
     ]
 
 # %% ../nbs/34_recipes.ipynb #a577baf9
@@ -133,8 +132,7 @@ _ALL = [
     *vdsr_recipes(),
     *drcn_recipes(),
     *digits_recipes(),
-    *house_recipes("photo", "house", (28, 36)),
-    *house_recipes("fast", "house_small", (80, 50)),
+    *house_recipes(),
     real_recipe(),
 ]
 

@@ -54,7 +54,7 @@ from srfast.stages import (
     stage_loss,
     stage_optimizer,
 )
-from .weights import find_weights, list_weights, read_info, read_state, save_weights
+from .weights import find_weights, list_weights, read_state, save_weights
 from .zoo import create_generator
 
 # %% ../nbs/30_training.ipynb #ceffc515
@@ -253,32 +253,14 @@ def _run_stage(run: Run, recipe: Recipe, index: int, net: nn.Module, split: Spli
     stop = any_rank(keeper.stop)
     return keeper.done == stage.total and not (stop and index + 1 < len(recipe.stages))
 
-# %% ../nbs/30_training.ipynb #91de0001
-def _widened(
-    trained: Tensor,  # of a narrower network
-    own: Tensor,  # of a wider one
-) -> Tensor:  # like `own` if that is as large or larger in channels, else `trained`
-    "The trained tensor among channels that are new, which it does not look at. Source: after Chen et al., Net2Net (2016)."
-    fits = own.ndim == trained.ndim > 1 and own.shape[2:] == trained.shape[2:] and all(a >= b for a, b in zip(own.shape, trained.shape))
-    if not fits:
-        return trained
-    rows, columns = trained.shape[:2]
-    grown = own.clone()
-    grown[:rows] = 0
-    grown[:rows, :columns] = trained
-    return grown
-
 # %% ../nbs/30_training.ipynb #d643502f
 def start_from(
     net: nn.Module,  # to be given weights
     init: str | Path,  # bundled name, .safetensors file, or run folder
 ) -> list[str]:  # names of the tensors that stay random
-    "Copies every tensor that fits from trained weights, of the net's scale if there are such: another keeps its body, a wider net all."
+    "Copies every tensor that fits from trained weights, of the net's scale if there are such: another keeps its body."
     own, scale = net.state_dict(), net.scale if net.scale in list_weights().get(str(init), {}) else None
-    file = find_weights(init, scale)
-    wider = read_info(file).scale == net.scale
-    state = {k: _widened(v, own[k]) if wider else v for k, v in read_state(file).items() if k in own}
-    state = {k: v for k, v in state.items() if v.shape == own[k].shape}
+    state = {k: v for k, v in read_state(find_weights(init, scale)).items() if k in own and own[k].shape == v.shape}
     if not state:
         raise ValueError(f"{init}: no tensor of these weights fits {type(net).__name__}")
     net.load_state_dict(own | state)
