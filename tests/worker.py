@@ -25,7 +25,7 @@ FORKS.set_forkserver_preload(["pytest", "skimage.data", "torch._dynamo", "srfast
 
 STAGES = (
     Stage("short", size=32, bs=2, epochs=3, steps=10, warmup=5),
-    Stage("last", size=32, bs=2, epochs=3, steps=14, warmup=2, loss="mse"),
+    Stage("last", size=32, bs=2, epochs=3, steps=14, warmup=2, loss="mse", optimizer="muon"),
 )
 RECIPE = Recipe("tiny", "house_small", 2, STAGES, n_valid=2, precision="float32")
 STEPS = sum(stage.total for stage in STAGES)
