@@ -60,7 +60,9 @@ def _turn(params: list[Tensor], state: dict, group: dict) -> None:
     for shape in {p.shape for p in params}:
         alike, beta = [p for p in params if p.shape == shape], group["momentum"]
         for p in alike:
-            state[p].setdefault("momentum", torch.zeros_like(p)).lerp_(p.grad, 1 - beta)
+            if "momentum" not in state[p]:
+                state[p]["momentum"] = torch.zeros_like(p)
+            state[p]["momentum"].lerp_(p.grad, 1 - beta)
         steps = orthogonal(torch.stack([p.grad.lerp(state[p]["momentum"], beta).flatten(1) for p in alike]))
         reach = group["lr"] * max(1.0, steps.shape[1] / steps.shape[2]) ** 0.5
         for p, step in zip(alike, steps):
