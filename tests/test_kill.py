@@ -14,13 +14,16 @@ KILLS = 50
 NAMES = ("a.png", "b.jpg", "c.webp", "d.tif", "e.gif", "f.png")
 
 # The pictures are enlarged again and again by a child that is killed, every fifth time as soon as it is seen writing; what lies in
-# the folder is looked at after each kill.
+# the folder is looked at after each kill. tqdm's own lock is one between processes: a child killed holding it would stop all later ones.
 KILLER = """
-import json, os, random, signal, sys, time
+import json, os, random, signal, sys, threading, time
+import tqdm
 import srfast.inference, srfast.write
 from srfast.cli import run
 kills, names = json.load(sys.stdin)
 random.seed(0)
+tqdm.tqdm.monitor_interval = 0
+tqdm.tqdm.set_lock(threading.RLock())
 os.dup2(os.dup(1), 9)
 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 work = ["upscale", *names, "--scale", "1", "--force", "-o"]
