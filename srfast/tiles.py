@@ -9,6 +9,7 @@ __all__ = ['enlarge', 'count_tiles']
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, groupby
 
 import numpy as np
@@ -26,7 +27,7 @@ def _from_float(imgs: Tensor, dtype: np.dtype) -> np.ndarray:
     return imgs.mul(np.iinfo(dtype).max).round_().cpu().numpy().astype(dtype)
 
 # %% ../nbs/40_tiles.ipynb #baac1710
-def _forward(net: nn.Module, lr_imgs: Tensor, bf16: bool) -> Tensor:
+def _forward(net: Callable[[Tensor], Tensor], lr_imgs: Tensor, bf16: bool) -> Tensor:
     "What the network gives, in float32; a `FloatingPointError` if that is NaN or infinity."
     with torch.inference_mode(), torch.autocast(lr_imgs.device.type, torch.bfloat16, enabled=bf16):
         sr = net(lr_imgs.contiguous(memory_format=torch.channels_last)).float()
@@ -43,16 +44,16 @@ def _turn(imgs: Tensor, way: int, back: bool = False) -> Tensor:
     return imgs if back else torch.rot90(imgs, way % 4, (2, 3))
 
 # %% ../nbs/40_tiles.ipynb #a6894fba
-def _look_around(look: Callable[[Tensor], Tensor], lr_imgs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    "The plain answer, the mean of eight, and their standard deviation, the mean over channels: (N, H, W)."
-    plain = look(lr_imgs)
-    total, squares = torch.zeros_like(plain), torch.zeros_like(plain)
+def _look_around(look: Callable[[Tensor], Tensor], lr_imgs: Tensor) -> tuple[Tensor, Tensor]:
+    "The mean of eight answers, and their standard deviation, the mean over channels: (N, H, W)."
+    first = look(lr_imgs)
+    total, squares = torch.zeros_like(first), torch.zeros_like(first)
     for way in range(1, 8):
-        difference = _turn(look(_turn(lr_imgs, way)), way, back=True) - plain
+        difference = _turn(look(_turn(lr_imgs, way)), way, back=True) - first
         total += difference
         squares += difference * difference
     mean = total / 8
-    return plain, plain + mean, (squares / 8 - mean * mean).clamp(min=0).sqrt().mean(1)
+    return first + mean, (squares / 8 - mean * mean).clamp(min=0).sqrt().mean(1)
 
 # %% ../nbs/40_tiles.ipynb #ec434214
 def _boxes(h: int, w: int, tile: int) -> Iterator[tuple[int, int, int, int]]:
@@ -94,12 +95,13 @@ def _answer(job: _Job, regions: list[np.ndarray]) -> tuple[np.ndarray, np.ndarra
     "Regions of one shape enlarged, (N, H, W, C), and how far eight answers spread, (N, H, W), if that is asked for."
     device = next(chain(job.net.parameters(), job.net.buffers())).device
     lr_imgs = torch.cat([to_tensor(region) for region in regions]).to(device)
-    look = lambda imgs: _forward(job.net, imgs.expand(-1, 3, -1, -1), job.bf16)  # noqa: E731
+    look = lambda net, imgs: _forward(net, imgs.expand(-1, 3, -1, -1), job.bf16)  # noqa: E731
+    mean = spread = None
     if job.ensemble or job.spread is not None:
-        plain, mean, spread = _look_around(look, lr_imgs)
-        sr, spread = mean if job.ensemble else plain, spread.cpu().numpy()
-    else:
-        sr, spread = look(lr_imgs), None
+        alone = getattr(job.net, "answer", job.net)  # one view of a network that takes the mean of two
+        mean, spread = _look_around(partial(look, alone), lr_imgs)
+        spread = spread.cpu().numpy()
+    sr = mean if job.ensemble else look(job.net, lr_imgs)
     return _from_float(sr if lr_imgs.shape[1] == 3 else sr.mean(1, keepdim=True), job.color.dtype), spread
 
 # %% ../nbs/40_tiles.ipynb #a9d60452

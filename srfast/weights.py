@@ -196,12 +196,12 @@ def blend(
     net: nn.Module,  # as `load_generator` gives it
     other: nn.Module,  # of the same shape, trained on from the same weights
     share: float,  # of `other`: 0 gives `net`, 1 gives `other`
-) -> nn.Module:  # `net`, with the mixed weights
+) -> nn.Module:  # `other`, with the mixed weights
     "Mixes the weights of two networks. Source: Wang et al., ESRGAN (2018), section 3.4."
     own, others = net.state_dict(), other.state_dict()
     if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in others.items()}:
         raise WeightsError("expected two networks of the same shape")
-    net.load_state_dict({k: torch.lerp(v, others[k], share) if v.is_floating_point() else v for k, v in own.items()})
+    other.load_state_dict({k: torch.lerp(v, others[k], share) if v.is_floating_point() else v for k, v in own.items()})
     worse = max((info.story.get("bf16_psnr_change", 1) for info in (net.info, other.info)), key=abs)
-    net.info = replace(net.info, story=net.info.story | {"bf16_psnr_change": worse})
-    return net
+    other.info = replace(other.info, story=other.info.story | {"bf16_psnr_change": worse})
+    return other
