@@ -136,7 +136,7 @@ def upscale(
     device: Annotated[str, typer.Option(help="cpu, cuda, ... or auto.")] = "auto",
     precision: Annotated[str, typer.Option(help="float32, bf16 or auto.")] = "auto",
     consistent: Annotated[bool, typer.Option("--consistent", help="Results that, shrunk, give their pictures back.")] = False,
-    ensemble: Annotated[bool, typer.Option("--ensemble", help="Better, in eight times the time.")] = False,
+    ensemble: Annotated[bool, typer.Option("--ensemble", help="Better, in four to eight times the time.")] = False,
     detail: Annotated[float, typer.Option(help="0, faithful, to 1, crisp with some detail made up.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Overwrite results that exist.")] = False,
 ) -> None:

@@ -332,7 +332,7 @@ class Upscaler:
         device: str = "auto",  # 'cpu', 'cuda', ...; 'auto' takes a GPU when there is one
         precision: str = "auto",  # 'float32', 'bf16', or 'auto': bf16 where the processor has it and it was measured to do no harm
         consistent: bool = False,  # the result, where it is larger, shrinks back to the picture, as far as can be (see 08_backproject)
-        ensemble: bool = False,  # the mean of eight answers: better, eight times the time
+        ensemble: bool = False,  # the mean of eight answers: better, in four to eight times the time
         detail: float = 0.0,  # 0, faithful, to 1, crisp with some detail made up
         max_pixels_in: int | None = None,  # of a file, all frames together; None: SRFAST_MAX_PIXELS_IN, or 178,956,970
         max_pixels_out: int | None = None,  # of a result, all frames together; None: SRFAST_MAX_PIXELS_OUT, or 400,000,000
@@ -479,7 +479,7 @@ def upscale(
     device: str = "auto",  # 'cpu', 'cuda', ...; 'auto' takes a GPU when there is one
     precision: str = "auto",  # 'float32', 'bf16', or 'auto': bf16 where the processor has it and it was measured to do no harm
     consistent: bool = False,  # the result, where it is larger, shrinks back to the picture, as far as can be (see 08_backproject)
-    ensemble: bool = False,  # the mean of eight answers: better, eight times the time
+    ensemble: bool = False,  # the mean of eight answers: better, in four to eight times the time
     detail: float = 0.0,  # 0, faithful, to 1, crisp with some detail made up
     return_trust: bool = False,  # give a pair: the picture, and a map of how far each pixel is fixed by the input
     max_pixels_in: int | None = None,  # of a file, all frames together; None: SRFAST_MAX_PIXELS_IN, or 178,956,970

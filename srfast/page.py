@@ -91,7 +91,7 @@ def _options(models: dict[str, ModelCard]):
         Div(Label("Model", fr="model"), Div(Select(*choices, id="model", name="model"), cls="select"), cls="field"),
         _detail(),
         _switch("consistent", "Consistent", "Shrunk again, the result gives your picture back, as near as can be."),
-        _switch("ensemble", "Best quality", "The mean of eight answers. Takes eight times as long."),
+        _switch("ensemble", "Best quality", "The mean of eight answers. Takes four to eight times as long."),
         Button("Enlarge", type="submit", id="start", cls="button main", disabled=True),
         aria_label="Settings", id="options",
     )

@@ -122,7 +122,7 @@ def real_recipe() -> Recipe:  # from `init='photo'`; x2 too, by `get_recipe('pho
     "The house on degradations of unknown strength. Source: after Zhang et al., BSRGAN (2021)."
     asked = {"mse": 1, "luma": 2}
     stages = Stage("pixels", 128, 16, 12, 500, lr_max=5e-4), Stage("squares", 128, 16, 24, 500, lr_max=4e-4, loss=asked)
-    return Recipe("photo_real", "house", 4, stages, degradation=UNKNOWN)
+    return Recipe("photo_real", "house", 4, stages, {"views": 2}, degradation=UNKNOWN)
 
 # %% ../nbs/34_recipes.ipynb #015ec225
 _SRCNNS = ("srcnn", "srcnn_955", "srcnn_wide", "srcnn_large", "srcnn_plus5", "srcnn_plus10", "srcnn_plus15")

@@ -136,13 +136,13 @@ class NearestSkip(nn.Module):
 class Candidate(House):
     """The house with a body of other blocks, or another skip."""
 
-    def __init__(self, scale: int, width: int, depth: int, block: str, skip: str = "bicubic"):
-        super().__init__(scale, width, depth if block == "plain" else 0)
+    def __init__(self, scale: int, width: int, depth: int, block: str, skip: str = "bicubic", views: int = 1):
+        super().__init__(scale, width, depth if block == "plain" else 0, views)
         self.blocks = nn.Sequential(*(BLOCKS[block](width) for _ in range(depth if block != "plain" else 0)))
         if skip == "nearest":
             self.skip = NearestSkip(scale)
 
-    def forward(self, lr_imgs):
+    def answer(self, lr_imgs):
         first = x = self.head(lr_imgs)
         for conv in self.body:
             x = F.relu(conv(x))
@@ -176,6 +176,9 @@ NETWORKS = {  # photo's budget: the house's 0.35 M parameters, or as many as tak
     "prelu": dict(block="prelu", width=48, depth=16),
     "silu": dict(block="silu", width=48, depth=15),
     "nearest skip": PLAIN | dict(skip="nearest"),
+    "two views": PLAIN | dict(views=2),  # three that take twice the time of the house
+    "twice as deep": PLAIN | dict(depth=32),
+    "wider": PLAIN | dict(width=64),
 }
 FAST = {  # fast's budget, an eighth of it
     "plain, fast": dict(block="plain", width=16, depth=9),
