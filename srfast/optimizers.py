@@ -6,6 +6,8 @@
 __all__ = ['orthogonal', 'Muon']
 
 # %% ../nbs/20_optimizers.ipynb #0pt10004
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -43,8 +45,12 @@ class Muon(torch.optim.Optimizer):
         self.hidden = {id(p) for p in kernels[1:-1]}
 
     @torch.no_grad()
-    def step(self, closure=None) -> None:
-        "One step along the gradients."
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+        "One step along the gradients; a `closure` that computes them gives the loss that is returned."
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]
             for p in params:
@@ -53,6 +59,7 @@ class Muon(torch.optim.Optimizer):
             for p in params:
                 if id(p) not in self.hidden:
                     _adam(p, self.state[p], group)
+        return loss
 
 # %% ../nbs/20_optimizers.ipynb #0pt10012
 def _turn(params: list[Tensor], state: dict, group: dict) -> None:
