@@ -6,6 +6,7 @@ bf16: the first two of these, for models whose other options need no measuring.
 consistent: how far the shrunk result is from the picture, with and without `consistent=True`, on every test picture; and
 where that is more than one level, what a linear programme proves: `proven_worst`, below which no picture gets, by the
 six worst places; `proven_share`, how many of the values that are off (of 40 drawn) lie among 9 x 9 that no picture meets.
+views: PSNR and processor time (256 x 256, one thread) of one view and of the mean of two, for models that take two by themselves.
 record: writes what bfloat16 changes, by those two files of data/results, into the bundled weights; `precision='auto'` goes by it.
 """
 import argparse
@@ -20,12 +21,12 @@ import torch
 from scipy import sparse
 from scipy.optimize import linprog
 
-from srfast.evaluation import evaluate_pair, save_results
+from srfast.evaluation import cpu_times, evaluate, evaluate_pair, save_results
 from srfast.protocol import find_set, load_set
 from srfast.image import read_img
 from srfast.inference import Upscaler
 from srfast.resize import imresize, resize_matrix
-from srfast.weights import add_bundled, find_weights, list_weights
+from srfast.weights import add_bundled, find_weights, list_weights, load_generator
 
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
 KINDS = {"float32": dict(precision="float32"), "bf16": {}, "ensemble": dict(ensemble=True), "consistent": dict(consistent=True)}
@@ -59,6 +60,16 @@ def kodak24(model: str, scale: int, kinds: tuple[str, ...] = tuple(KINDS)) -> pd
                 row |= {"spearman": spearman(1 - trust, np.abs(sr.astype(float) - pair.hr).mean(-1)), "mean_trust": trust.mean()}
             row[f"psnr_{kind}"] = psnr(sr, pair.hr, scale)
         rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def views(model: str, scale: int) -> pd.DataFrame:
+    nets = {n: load_generator(model, scale).to(memory_format=torch.channels_last) for n in "12"}
+    for n, net in nets.items(): net.views = int(n)
+    ms, rows = cpu_times(nets), []
+    for name in ("Set5", "Set14", "Kodak24"):
+        means = evaluate(nets, load_set(find_set(name), scale), scale, ["psnr_y"], baselines=[], progress=False).means
+        rows += [dict(model=model, scale=scale, set=name, views=n, ms=ms[n], psnr_y=psnr) for n, psnr in zip(means.model, means.psnr_y)]
     return pd.DataFrame(rows)
 
 
@@ -132,7 +143,7 @@ def record(model: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("kodak24", "bf16", "consistent", "record"))
+    parser.add_argument("what", choices=("kodak24", "bf16", "views", "consistent", "record"))
     parser.add_argument("--model", nargs="+", default=["photo"], help="bundled names, run folders or weights files")
     parser.add_argument("--scale", nargs="+", type=int, default=[2, 3, 4])
     parser.add_argument("-o", "--out", type=Path, help="default: data/results/inference_WHAT.csv")
@@ -141,10 +152,10 @@ def main() -> None:
     if args.what == "record": return [record(model) for model in args.model]
     command, tables = shlex.join(["python", "tools/measure_inference.py", *sys.argv[1:]]), []
     for model, scale in ((m, s) for m in args.model for s in args.scale if s in list_weights().get(m, [s])):
-        tables.append({"kodak24": kodak24, "bf16": bf16, "consistent": consistent}[args.what](model, scale))
+        tables.append({"kodak24": kodak24, "bf16": bf16, "views": views, "consistent": consistent}[args.what](model, scale))
         table = pd.concat(tables, ignore_index=True)
         save_results(table, args.out or RESULTS / f"inference_{args.what}.csv", command=command)
-    groups = ["set", "scale"] if args.what == "consistent" else ["scale"]
+    groups = {"consistent": ["set", "scale"], "views": ["set", "scale", "views"]}.get(args.what, ["scale"])
     print(table.groupby(groups).mean(numeric_only=True).round(4).to_string())
 
 
