@@ -100,7 +100,7 @@ def house_recipes() -> list[Recipe]:  # photo and fast, each x2 from nothing, an
     further = replace(fast, size=128, epochs=50, lr_max=0.005), replace(squares, size=128)
     return [
         Recipe("photo", "house", 2, (photo,), {"views": 2}),
-        Recipe("photo_further", "house", 4, (replace(photo, size=128, epochs=44, lr_max=5e-4),), {"views": 2}, shrunk=(0.8, 0.6)),
+        Recipe("photo_further", "house", 4, (replace(photo, size=128, epochs=70, lr_max=5e-4),), {"views": 2}, shrunk=(0.8, 0.6)),
         Recipe("fast", "house_small", 2, (fast, squares)),
         Recipe("fast_further", "house_small", 4, further),
     ]

@@ -63,7 +63,7 @@ class Folded(nn.Module):
 
 
 class Attention(nn.Module):
-    """Three convolutions, weighed by what they found, without parameters. Source: Wan et al., SPAN (2024)."""
+    """Three convolutions, weighed by what they found, without parameters, and a skip. Source: Wan et al., SPAN (2024)."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -71,7 +71,7 @@ class Attention(nn.Module):
 
     def forward(self, x):
         found = self.convs[2](F.silu(self.convs[1](F.silu(self.convs[0](x)))))
-        return (found + x) * (torch.sigmoid(found) - 0.5)
+        return x + (found + x) * (torch.sigmoid(found) - 0.5)
 
 
 class Distilled(nn.Module):
