@@ -98,7 +98,7 @@ def _answer(job: _Job, regions: list[np.ndarray]) -> tuple[np.ndarray, np.ndarra
     look = lambda net, imgs: _forward(net, imgs.expand(-1, 3, -1, -1), job.bf16)  # noqa: E731
     mean = spread = None
     if job.ensemble or job.spread is not None:
-        alone = getattr(job.net, "answer", job.net)  # one view of a network that takes the mean of two
+        alone = getattr(job.net, "one_view", job.net)  # one view of a network that takes the mean of two
         mean, spread = _look_around(partial(look, alone), lr_imgs)
         spread = spread.cpu().numpy()
     sr = mean if job.ensemble else look(job.net, lr_imgs)

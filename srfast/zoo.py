@@ -57,7 +57,7 @@ class GeneratorSpec:
 GENERATORS = {
     spec.name: spec
     for spec in (
-        GeneratorSpec("house", "house:house", (2, 3, 4), "post", "rgb", overlap=18, paper="srfast"),
+        GeneratorSpec("house", "house:house", (2, 3, 4), "post", "rgb", overlap=22, paper="srfast"),
         GeneratorSpec("house_small", "house:house_small", (2, 3, 4), "post", "rgb", overlap=8, paper="srfast"),
         GeneratorSpec("srcnn", "srcnn:srcnn", (2, 3, 4), "pre", "y", overlap=5, paper="Dong et al. (2014)"),
         GeneratorSpec("srcnn_955", "srcnn:srcnn_955", (2, 3, 4), "pre", "y", overlap=6, paper="Dong et al. (2016)"),

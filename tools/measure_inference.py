@@ -6,7 +6,7 @@ bf16: the first two of these, for models whose other options need no measuring.
 consistent: how far the shrunk result is from the picture, with and without `consistent=True`, on every test picture; and
 where that is more than one level, what a linear programme proves: `proven_worst`, below which no picture gets, by the
 six worst places; `proven_share`, how many of the values that are off (of 40 drawn) lie among 9 x 9 that no picture meets.
-views: PSNR and processor time (256 x 256, one thread) of one view and of the mean of two, for models that take two by themselves.
+views: PSNR and processor time (256 x 256, one thread) of one view and of the mean of two, with back-projection and without, for `photo`.
 record: writes what bfloat16 changes, by the results of kodak24 and bf16, into the bundled weights; `precision='auto'` goes by it.
 """
 import argparse
@@ -64,12 +64,17 @@ def kodak24(model: str, scale: int, kinds: tuple[str, ...] = tuple(KINDS)) -> pd
 
 
 def views(model: str, scale: int) -> pd.DataFrame:
-    nets = {n: load_generator(model, scale).to(memory_format=torch.channels_last) for n in "12"}
-    for n, net in nets.items(): net.views = int(n)
+    wanted = {f"{n} {kind}": (n, kind == "back") for n in (1, 2) for kind in ("alone", "back")}
+    nets = {name: load_generator(model, scale).to(memory_format=torch.channels_last) for name in wanted}
+    for name, net in nets.items():
+        net.views, back = wanted[name]
+        net.back = net.back if back else None
     ms, rows = cpu_times(nets), []
     for name in ("Set5", "Set14", "Kodak24"):
         means = evaluate(nets, load_set(find_set(name), scale), scale, ["psnr_y"], baselines=[], progress=False).means
-        rows += [dict(model=model, scale=scale, set=name, views=n, ms=ms[n], psnr_y=psnr) for n, psnr in zip(means.model, means.psnr_y)]
+        for kind, psnr in zip(means.model, means.psnr_y):
+            n, back = wanted[kind]
+            rows.append(dict(model=model, scale=scale, set=name, views=n, backproject=back, ms=ms[kind], psnr_y=psnr))
     return pd.DataFrame(rows)
 
 
@@ -155,7 +160,7 @@ def main() -> None:
         tables.append({"kodak24": kodak24, "bf16": bf16, "views": views, "consistent": consistent}[args.what](model, scale))
         table = pd.concat(tables, ignore_index=True)
         save_results(table, args.out or RESULTS / f"inference_{args.what}.csv", command=command)
-    groups = {"consistent": ["set", "scale"], "views": ["set", "scale", "views"]}.get(args.what, ["scale"])
+    groups = {"consistent": ["set", "scale"], "views": ["set", "scale", "views", "backproject"]}.get(args.what, ["scale"])
     print(table.groupby(groups).mean(numeric_only=True).round(4).to_string())
 
 

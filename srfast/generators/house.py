@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..layers import BicubicSkip, DifferenceConv, identity_conv
+from ..layers import BackProjection, BicubicSkip, DifferenceConv, identity_conv
 
 # %% ../../nbs/17_house.ipynb #b37d43b8
 class House(nn.Module):
@@ -22,6 +22,7 @@ class House(nn.Module):
         width: int = 48,  # channels
         depth: int = 16,  # convolutions between the first and the last
         views: int = 1,  # 2: when it does not train, the mean of its answers for the picture and for the transposed one
+        backproject: bool = False,  # whether it adds what its answer lacks when shrunk; for pictures shrunk by bicubic only
     ):
         super().__init__()
         if views not in (1, 2):
@@ -31,24 +32,29 @@ class House(nn.Module):
         self.body = nn.ModuleList(identity_conv(width) for _ in range(depth))
         self.tail = nn.Conv2d(width, 3 * scale**2, 3, padding=1, bias=False)
         self.skip = BicubicSkip(scale)
+        self.back = BackProjection(scale) if backproject else None
         with torch.no_grad():
             self.head.weight.mul_(2.0)
             self.tail.weight.mul_(0.1)
 
-    def answer(self, lr_imgs: Tensor) -> Tensor:
-        "What it makes of one view."
-        first = x = self.head(lr_imgs)
+    def deepen(self, x: Tensor) -> Tensor:
+        "What the body makes of the first features."
         for conv in self.body:
             x = F.relu(conv(x))
-        x = self.tail(x + first)
-        return F.pixel_shuffle(x.to(lr_imgs.dtype) + self.skip(lr_imgs), self.scale)
+        return x
+
+    def one_view(self, lr_imgs: Tensor) -> Tensor:
+        "What it makes of the picture as it lies."
+        first = self.head(lr_imgs)
+        x = self.tail(self.deepen(first) + first).to(lr_imgs.dtype) + self.skip(lr_imgs)
+        return F.pixel_shuffle(self.back(x, lr_imgs) if self.back else x, self.scale)
 
     def forward(self, lr_imgs: Tensor) -> Tensor:
         "Pictures in [0, 1] to pictures that may leave it slightly at edges."
-        sr = self.answer(lr_imgs)
+        sr = self.one_view(lr_imgs)
         if self.training or self.views == 1:
             return sr
-        return (sr + self.answer(lr_imgs.mT.contiguous(memory_format=torch.channels_last)).mT) / 2
+        return (sr + self.one_view(lr_imgs.mT.contiguous(memory_format=torch.channels_last)).mT) / 2
 
 # %% ../../nbs/17_house.ipynb #71e740c8
 def house(
@@ -56,9 +62,10 @@ def house(
     width: int = 48,  # channels
     depth: int = 16,  # convolutions in the body
     views: int = 1,  # 2 for the mean of two answers, when it does not train
+    backproject: bool = False,  # whether to add what the answer lacks when shrunk
 ) -> House:  # 0.35 M parameters at x4
     "The house network."
-    return House(scale, width, depth, views)
+    return House(scale, width, depth, views, backproject)
 
 # %% ../../nbs/17_house.ipynb #15019141
 def house_small(
