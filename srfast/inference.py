@@ -232,7 +232,7 @@ def choose_model(
         found = estimate(img)
     except ImageError:
         return AUTO[0]
-    spoiled = found.noise > 7 or found.blur > 0.5 or (found.jpeg or 100) < 85
+    spoiled = found.noise > 5 or found.blur > 0.5 or (found.jpeg or 100) < 85
     return AUTO[spoiled]
 
 # %% ../nbs/41_inference.ipynb #93b2f511
