@@ -12,13 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .core import rgb_to_ycbcr, ycbcr_to_rgb
-from .resize import imresize
+from .resize import resize_matrix
 
 # %% ../nbs/10_layers.ipynb #a437328b
 def _bicubic_kernel(scale: int) -> Tensor:
     "(scale^2, 1, 5, 5): the weights of each new pixel over the 5 x 5 old ones around it."
-    rows = imresize(torch.eye(9, dtype=torch.float64), size=(9 * scale, 9))
-    line = rows[4 * scale : 5 * scale, 2:7]
+    line = resize_matrix(9, 9 * scale, slice(4 * scale, 5 * scale))[:, 2:7]
     return torch.einsum("ay,bx->abyx", line, line).reshape(scale**2, 1, 5, 5).float()
 
 # %% ../nbs/10_layers.ipynb #c43354f4
@@ -43,8 +42,7 @@ class BicubicSkip(nn.Module):
 # %% ../nbs/10_layers.ipynb #cd78cac0
 def _shrinking_kernel(scale: int) -> Tensor:
     "(1, scale^2, 5, 5): the weights of one small pixel over the new pixels of the 5 x 5 small ones around it."
-    rows = imresize(torch.eye(9 * scale, dtype=torch.float64), size=(9, 9 * scale))
-    line = rows[4].view(9, scale)[2:7]
+    line = resize_matrix(9 * scale, 9, slice(4, 5)).view(9, scale)[2:7]
     return torch.einsum("ya,xb->abyx", line, line).reshape(1, scale**2, 5, 5).float()
 
 # %% ../nbs/10_layers.ipynb #bb509885
