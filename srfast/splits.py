@@ -19,6 +19,7 @@ from .core import ImageError, is_watched, whole_file
 from .data import Pair, find_pictures, make_pair, read_pairs, read_rgb, shrink_to, split_pictures
 from .datasets import SETS, find_set
 from .degrade import Degradation
+from .drawn import draw_page
 from .image import open_img
 from .resize import imresize
 
@@ -43,6 +44,12 @@ class Split:
 
         train, valid = ([fit(pair, i) for i, pair in enumerate(pairs)] for pairs in (self.train, self.valid))
         return replace(self, train=train, valid=valid)
+
+    def with_drawn(self, n: int, seed: int = 0) -> "Split":
+        "The same, with `n` drawn pages to learn from at each scale."
+        pages = [draw_page(seed=seed + i) for i in range(n)]
+        scales = sorted({pair.scale for pair in self.train})
+        return replace(self, train=self.train + [make_pair(page, scale) for page in pages for scale in scales])
 
     def with_shrunk(self, parts: tuple[float, ...], least: int) -> "Split":
         "The same, with pictures to learn from also at these parts of their size, where shorter sides keep at least `least` pixels."

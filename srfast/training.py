@@ -77,6 +77,7 @@ class Recipe:
     pretrained: bool = False  # the encoder of a U-Net begins with ImageNet weights
     turns: int = 8  # symmetries a patch is seen in: 8, 2 (faces have an upper side), or 1 (and digits a left one)
     colors: bool = False  # patches have red, green and blue exchanged at random
+    drawn: int = 0  # pages drawn from nothing to learn from besides, at each scale
     shrunk: tuple[float, ...] = ()  # each picture is learned from at these parts of its size too, antialiased
 
     def __post_init__(self):
@@ -113,7 +114,7 @@ def read(
 ) -> Split:  # pairs to learn from, pairs to measure on, what was skipped
     "The pictures of `data`, split by name and seed."
     split = read_split(data, self.scales or (self.scale,), self.n_valid, self.seed, self.degradation, self.side)
-    split = split.with_shrunk(self.shrunk, self.stages[-1].size)
+    split = split.with_drawn(self.drawn).with_shrunk(self.shrunk, self.stages[-1].size)
     for stage in self.stages:
         self.loaders(split, stage)
         stage_loss(stage)
