@@ -86,7 +86,8 @@ def check_same(
         told = f"{file} is missing or damaged ({type(e).__name__}), so nobody knows what the checkpoints beside it belong to"
         raise ValueError(f"{told}: put it back, or choose another folder") from None
     before, now = _leaves({k: before.get(k) for k in asked}), _leaves(json.loads(json.dumps(asked)))
-    if changed := sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k)):
+    new = {k for k in now.keys() - before.keys() if not now[k]}  # options that came with a later release, not made use of
+    if changed := sorted(k for k in (before.keys() | now.keys()) - new if before.get(k) != now.get(k)):
         told = "; ".join(f"{k}: was {before.get(k)}, now {now.get(k)}" for k in changed)
         raise ValueError(f"{run.path} holds another training ({told}): choose another folder, or ask for the same")
 

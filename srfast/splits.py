@@ -35,7 +35,7 @@ class Split:
     skipped: tuple[str, ...] = ()  # pictures that could not be used, and why
     degradation: Degradation | None = None  # how the small pictures were made; None: antialiased bicubic, or given
 
-    def shrunk(self, size: int, seed: int = 0) -> "Split":
+    def shrunk_to(self, size: int, seed: int = 0) -> "Split":
         "The same pictures with shorter sides of at most `size`, HR; small ones are made anew of those that are larger."
 
         def fit(pair: Pair, i: int) -> Pair:

@@ -131,7 +131,7 @@ def loaders(
 ) -> DataLoaders:
     "Random patches to train on, the middles of pictures to measure on."
     valid_size = min(self.valid_size, stage.size) if stage.whole else self.valid_size
-    split = split.shrunk(stage.size, self.seed) if stage.whole else split
+    split = split.shrunk_to(stage.size, self.seed) if stage.whole else split
     batches = stage.size, stage.bs, stage.steps, seed, first, valid_size
     return patch_dataloaders(split.train, split.valid, *batches, split.degradation, self.turns, self.colors)
 
