@@ -59,7 +59,9 @@ def draw_text(
 
 # %% ../nbs/24_drawn.ipynb #d7a90014
 def _any_color(rng: np.random.Generator) -> tuple[int, int, int]:
-    return tuple(rng.integers(0, 256, 3).tolist())
+    "One time in four any color at all, else one that is nearly grey, as most of a picture is."
+    levels = rng.integers(0, 256, 3) if rng.random() < 0.25 else rng.integers(0, 256) + rng.normal(0, 20, 3)
+    return tuple(np.clip(levels, 0, 255).astype(int).tolist())
 
 # %% ../nbs/24_drawn.ipynb #d7a90015
 def draw_table(pen, box, color, unit, rng) -> None:
@@ -107,7 +109,7 @@ def _two_colors(rng: np.random.Generator) -> tuple[tuple, tuple]:
     "Paper and ink, at least 70 levels of luminance apart; both often white or black."
     while True:
         paper, ink = ((255,) * 3 if u < white else (0,) * 3 if u < black else _any_color(rng)
-                      for u, white, black in zip(rng.random(2), (0.4, 0.1), (0.5, 0.4)))
+                      for u, white, black in zip(rng.random(2), (0.5, 0.2), (0.6, 0.6)))
         if abs(np.dot(np.subtract(paper, ink), (0.299, 0.587, 0.114))) > 70:
             return paper, ink
 

@@ -98,11 +98,11 @@ def house_recipes() -> list[Recipe]:  # photo and fast, each x2 from nothing, an
     photo = Stage("pixels", 64, 16, 60, 500)
     fast = Stage("pixels", 64, 16, 80, 500, lr_max=0.01, optimizer="muon")
     squares = replace(fast, name="squares", epochs=5, lr_max=0.002, loss={"mse": 1, "luma": 2})
-    photo_further = replace(photo, size=128, epochs=110, lr_max=8e-4)
+    photo_further = replace(photo, size=128, epochs=100, lr_max=8e-4)
     further = replace(fast, size=128, epochs=50, lr_max=0.005), replace(squares, size=128)
     return [
         Recipe("photo", "house", 2, (photo,), house),
-        Recipe("photo_further", "house", 4, (photo_further,), house, shrunk=(0.8, 0.6), drawn=120),
+        Recipe("photo_further", "house", 4, (photo_further,), house, shrunk=(0.8, 0.6), drawn=40),
         Recipe("fast", "house_small", 2, (fast, squares)),
         Recipe("fast_further", "house_small", 4, further),
     ]
