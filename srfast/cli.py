@@ -224,6 +224,7 @@ def train(
     loss: Annotated[Optional[str], typer.Option(help="A loss, or several with weights: mse=1,tv=0.001; default l1.")] = None,
     seed: Annotated[Optional[int], typer.Option(min=0, help="Of split, weights and patches.")] = None,
     precision: Annotated[Optional[str], typer.Option(help="float32, bf16 or auto.")] = None,
+    drawn: Annotated[Optional[int], typer.Option(min=0, help="Pages of text and charts to learn from; default 0, or the recipe's.")] = None,
     init: Annotated[Optional[str], typer.Option(help="Start from these weights: bundled model, file or run.")] = None,
     stages: Annotated[Optional[str], typer.Option(help="Only these stages of the recipe, by name: critic,gan.")] = None,
     show: Annotated[Optional[list[Path]], typer.Option(help="A picture for RUN/samples; may be given again.")] = None,
@@ -238,7 +239,8 @@ def train(
     if recipe and generator:
         raise ValueError(f"expected --recipe or --generator, got both ({recipe} trains its own network)")
     plan = get_recipe(recipe, scale) if recipe else recipe_for(generator or "house", scale or 4)
-    plan = adjust(plan, epochs=epochs, steps=steps, size=size, bs=bs, lr_max=lr_max, loss=_parse_loss(loss), seed=seed, precision=precision)
+    stage = dict(epochs=epochs, steps=steps, size=size, bs=bs, lr_max=lr_max, loss=_parse_loss(loss))
+    plan = adjust(plan, **stage, seed=seed, precision=precision, drawn=drawn)
     if len(data) > 2:
         raise ValueError(f"expected one folder or set, or two folders (LR, HR), got {len(data)}")
     try:

@@ -47,9 +47,11 @@ class Split:
 
     def with_drawn(self, n: int, seed: int = 0) -> "Split":
         "The same, with `n` drawn pages to learn from at each scale."
-        pages = [draw_page(seed=seed + i) for i in range(n)]
+        if not n:
+            return self
         scales = sorted({pair.scale for pair in self.train})
-        return replace(self, train=self.train + [make_pair(page, scale) for page in pages for scale in scales])
+        pages = [make_pair(draw_page(seed=seed + i), scale) for i in range(n) for scale in scales]
+        return replace(self, train=self.train + pages, story=self.story | {"drawn": n})
 
     def with_shrunk(self, parts: tuple[float, ...], least: int) -> "Split":
         "The same, with pictures to learn from also at these parts of their size, where shorter sides keep at least `least` pixels."

@@ -3,6 +3,8 @@
 
 real: Y-PSNR by the protocol of bicubic, `photo`, `photo_real` and `auto`, on small pictures made clean, and spoiled in known ways.
 `real_share` is the share of pictures for which `auto` took `photo_real`; it sees pixels, no files.
+text: Y-PSNR of bicubic, `fast` and `photo`, and of weights named by --also, on scikit-image's two scans of print and on 24 drawn pages
+that no training had; needs no data.
 detail: Y-PSNR, LPIPS (SqueezeNet) and the round trip, how far shrunk results are from the input in grey levels, along the slider.
 """
 import argparse
@@ -13,9 +15,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from skimage import data
 
 from srfast.data import make_pair
 from srfast.degrade import Degradation
+from srfast.drawn import draw_page
 from srfast.evaluation import evaluate, save_results
 from srfast.inference import AUTO, Upscaler, choose_model
 from srfast.protocol import find_set, load_set
@@ -68,14 +72,26 @@ def detail(scale: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def text(scale: int, also: list[str]) -> pd.DataFrame:
+    scans = {name: np.stack([getattr(data, name)()] * 3, -1) for name in ("page", "text")}
+    drawn = {f"page {seed}": draw_page(seed=seed) for seed in range(1000, 1024)}
+    models, rows = {name: name for name in ("fast", "photo", *also)}, []
+    for kind, imgs in {"scanned": scans, "drawn": drawn}.items():
+        pairs = {name: make_pair(img, scale) for name, img in imgs.items()}
+        means = evaluate(models, pairs, scale, ["psnr_y"], baselines=["bicubic"], progress=False).means
+        rows += [dict(scale=scale, pictures=kind, model=m, psnr_y=p) for m, p in zip(means.model, means.psnr_y)]
+    return pd.DataFrame(rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("real", "detail"))
+    parser.add_argument("what", choices=("real", "text", "detail"))
     parser.add_argument("scales", nargs="+", type=int)
+    parser.add_argument("--also", nargs="*", default=[], help="weights to measure beside, for text: bundled names, files or runs")
     args = parser.parse_args()
     torch.set_num_threads(1)
     for scale in args.scales:
-        table = {"real": real, "detail": detail}[args.what](scale)
+        table = text(scale, args.also) if args.what == "text" else {"real": real, "detail": detail}[args.what](scale)
         save_results(table, RESULTS / f"{args.what}_x{scale}.csv", command=shlex.join(["python", *sys.argv]))
 
 
