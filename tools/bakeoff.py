@@ -206,6 +206,7 @@ TRAININGS = {  # of the plain network, or another
     "L1, then mse": dict(then="mse"),
     "colours exchanged": dict(colors=True),
     "smaller ones too": dict(shrunk=(0.8, 0.6)),
+    "drawn pages": dict(drawn=40),
     "not averaged": dict(ema=0.0),
 }
 

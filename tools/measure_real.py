@@ -3,8 +3,8 @@
 
 real: Y-PSNR by the protocol of bicubic, `photo`, `photo_real` and `auto`, on small pictures made clean, and spoiled in known ways.
 `real_share` is the share of pictures for which `auto` took `photo_real`; it sees pixels, no files.
-text: Y-PSNR of bicubic, `fast` and `photo`, and of weights named by --also, on scikit-image's two scans of print and on 24 drawn pages
-that no training had; needs no data.
+text: Y-PSNR of bicubic, `fast`, `photo` and weights that learned from no drawn pages (--without) on scikit-image's two scans of print
+and on 24 drawn pages that no training had; needs no data.
 detail: Y-PSNR, LPIPS (SqueezeNet) and the round trip, how far shrunk results are from the input in grey levels, along the slider.
 """
 import argparse
@@ -72,10 +72,10 @@ def detail(scale: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def text(scale: int, also: list[str]) -> pd.DataFrame:
+def text(scale: int, without: str | None) -> pd.DataFrame:
     scans = {name: np.stack([getattr(data, name)()] * 3, -1) for name in ("page", "text")}
     drawn = {f"page {seed}": draw_page(seed=seed) for seed in range(1000, 1024)}
-    models, rows = {name: name for name in ("fast", "photo", *also)}, []
+    models, rows = {"fast": "fast", "photo": "photo"} | ({"without pages": without} if without else {}), []
     for kind, imgs in {"scanned": scans, "drawn": drawn}.items():
         pairs = {name: make_pair(img, scale) for name, img in imgs.items()}
         means = evaluate(models, pairs, scale, ["psnr_y"], baselines=["bicubic"], progress=False).means
@@ -87,11 +87,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("real", "text", "detail"))
     parser.add_argument("scales", nargs="+", type=int)
-    parser.add_argument("--also", nargs="*", default=[], help="weights to measure beside, for text: bundled names, files or runs")
+    parser.add_argument("--without", help="for text: weights to measure beside, a file or run")
     args = parser.parse_args()
     torch.set_num_threads(1)
     for scale in args.scales:
-        table = text(scale, args.also) if args.what == "text" else {"real": real, "detail": detail}[args.what](scale)
+        table = text(scale, args.without) if args.what == "text" else {"real": real, "detail": detail}[args.what](scale)
         save_results(table, RESULTS / f"{args.what}_x{scale}.csv", command=shlex.join(["python", *sys.argv]))
 
 
