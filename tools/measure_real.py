@@ -1,15 +1,16 @@
 #!/usr/bin/env python
-"""Measure the weights for real photographs and the slider for detail on Kodak24; $SRFAST_DATA says where it is.
+"""Measure the weights for real photographs, print and the slider for detail, on Kodak24 and more; $SRFAST_DATA says where it is.
 
 real: Y-PSNR by the protocol of bicubic, `photo`, `photo_real` and `auto`, on small pictures made clean, and spoiled in known ways.
 `real_share` is the share of pictures for which `auto` took `photo_real`; it sees pixels, no files.
-text: Y-PSNR of bicubic, `fast`, `photo` and weights that learned from no drawn pages (--without) on scikit-image's two scans of print
-and on 24 drawn pages that no training had; needs no data.
+text: Y-PSNR of bicubic, `fast`, `photo` and weights that learned from no drawn pages (--without) on scikit-image's two scans of print,
+on 24 drawn pages that no training had, and on Kodak24.
 detail: Y-PSNR, LPIPS (SqueezeNet) and the round trip, how far shrunk results are from the input in grey levels, along the slider.
 """
 import argparse
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -76,8 +77,8 @@ def text(scale: int, without: str | None) -> pd.DataFrame:
     scans = {name: np.stack([getattr(data, name)()] * 3, -1) for name in ("page", "text")}
     drawn = {f"page {seed}": draw_page(seed=seed) for seed in range(1000, 1024)}
     models, rows = {"fast": "fast", "photo": "photo"} | ({"without pages": without} if without else {}), []
-    for kind, imgs in {"scanned": scans, "drawn": drawn}.items():
-        pairs = {name: make_pair(img, scale) for name, img in imgs.items()}
+    kinds = {kind: {name: make_pair(img, scale) for name, img in imgs.items()} for kind, imgs in (("scanned", scans), ("drawn", drawn))}
+    for kind, pairs in (kinds | {"photographs": spoil(scale, None)}).items():
         means = evaluate(models, pairs, scale, ["psnr_y"], baselines=["bicubic"], progress=False).means
         rows += [dict(scale=scale, pictures=kind, model=m, psnr_y=p) for m, p in zip(means.model, means.psnr_y)]
     return pd.DataFrame(rows)
@@ -91,7 +92,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     for scale in args.scales:
-        table = text(scale, args.without) if args.what == "text" else {"real": real, "detail": detail}[args.what](scale)
+        table = {"real": real, "text": partial(text, without=args.without), "detail": detail}[args.what](scale)
         save_results(table, RESULTS / f"{args.what}_x{scale}.csv", command=shlex.join(["python", *sys.argv]))
 
 
