@@ -1,13 +1,25 @@
 """The project's tools, tried on small notebooks made here."""
+import base64
+import io
 import json
 from pathlib import Path
 
 import floors
 import notebooks
+import numpy as np
 import pytest
 import readme
+from PIL import Image
 
-PNG = "iVBORw0KGgo="
+
+def as_png(img):
+    """`img` as an output holds it."""
+    file = io.BytesIO()
+    img.save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+PNG = as_png(Image.new("RGB", (2, 2)))
 
 
 def code(source, *outputs, **extra):
@@ -66,6 +78,21 @@ def test_clean_strips_what_differs_from_run_to_run(messy):
     assert len(set(ids)) == len(ids) and ids[1] == "same" and all(map(notebooks.VALID_ID.fullmatch, ids))
 
 
+def test_clean_makes_photographs_jpeg_and_nothing_else(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    photo = Image.fromarray(noise).resize((256, 256), Image.BICUBIC)
+    clear, chart = photo.copy(), Image.new("RGB", (256, 256), "white")
+    clear.putalpha(Image.linear_gradient("L"))
+    cells = [code("x", shown({"image/png": as_png(img)})) for img in (photo, clear, chart)]
+    path = write(tmp_path, "00_pictures", *cells)
+    notebooks.clean([path])
+    (small,), (kept,), (flat,) = outputs_of(path)
+    assert list(small["data"]) == ["image/jpeg"] and "image/png" in kept["data"] and "image/png" in flat["data"]
+    back = np.asarray(Image.open(io.BytesIO(base64.b64decode(small["data"]["image/jpeg"]))), float)
+    assert np.abs(back - np.asarray(photo)).mean() < 4
+    assert notebooks.clean([path], check=True) == []
+
+
 def test_clean_is_idempotent_and_writes_one_form(messy):
     notebooks.clean([messy])
     once = messy.read_text()
@@ -94,7 +121,7 @@ def test_clean_refuses_machine_paths(tmp_path, monkeypatch):
 
 
 def test_clean_refuses_big_notebooks(tmp_path):
-    path = write(tmp_path, "00_big", code("x", shown({"image/png": "A" * notebooks.MAX_BYTES})))
+    path = write(tmp_path, "00_big", code("x", printed("A" * notebooks.MAX_BYTES)))
     assert "expected at most 500 kB, got 500." in notebooks.clean([path])[0]
 
 
