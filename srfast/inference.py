@@ -141,15 +141,19 @@ def _take_apart(img) -> tuple[Planes, Callable[[Planes], object]]:
     raise TypeError(f"expected a path, bytes, file, PIL image, numpy array or torch tensor (C,H,W), got {type(img).__name__}{shape}")
 
 # %% ../nbs/41_inference.ipynb #56e88442
+def _shifts(values: np.ndarray, radius: int, axis: int) -> list[np.ndarray]:
+    "(H, W, C) moved along `axis` by every step up to `radius`, its edge repeated."
+    pad = [(radius, radius) if a == axis else (0, 0) for a in range(3)]
+    wide, before = np.pad(values, pad, mode="edge"), (slice(None),) * axis
+    return [wide[(*before, slice(i, i + values.shape[axis]))] for i in range(2 * radius + 1)]
+
+# %% ../nbs/41_inference.ipynb #a64921d6
 def _local_range(values: np.ndarray, radius: int) -> tuple[np.ndarray, np.ndarray]:
     "The smallest and the largest value within `radius` pixels of each, (H, W, C)."
     low = high = values
     for axis in (0, 1):
-        pad = [(radius, radius) if a == axis else (0, 0) for a in range(3)]
-        shifts = [slice(i, i + values.shape[axis]) for i in range(2 * radius + 1)]
-        parts = [np.pad(part, pad, mode="edge") for part in (low, high)]
-        low = np.minimum.reduce([parts[0][(slice(None),) * axis + (shift,)] for shift in shifts])
-        high = np.maximum.reduce([parts[1][(slice(None),) * axis + (shift,)] for shift in shifts])
+        low = np.minimum.reduce(_shifts(low, radius, axis))
+        high = np.maximum.reduce(_shifts(high, radius, axis))
     return low, high
 
 # %% ../nbs/41_inference.ipynb #d6ce5ff3
@@ -172,18 +176,31 @@ def _is_hard(mask: np.ndarray) -> bool:
     return bool(((mask == 0) | (mask == (1 if mask.dtype.kind == "f" else np.iinfo(mask.dtype).max))).all())
 
 # %% ../nbs/41_inference.ipynb #139d080e
+def _smoothed(values: np.ndarray, weights: tuple[float, ...]) -> np.ndarray:
+    "(H, W, C) with each value the weighted mean of its neighbours along both axes."
+    for axis in (0, 1):
+        values = sum(w * part for w, part in zip(weights, _shifts(values, len(weights) // 2, axis))) / sum(weights)
+    return values
+
+# %% ../nbs/41_inference.ipynb #7bd27521
+def _contoured(inside: np.ndarray) -> np.ndarray:
+    "A smooth field, above one half just where `inside` (H, W, C) is true, at which its contour runs."
+    soft = _smoothed(inside.astype(np.float32), (1, 4, 6, 4, 1))
+    least, most = _local_range(np.where(inside, soft, 2), 1)[0], _local_range(np.where(inside, -1, soft), 1)[1]
+    edge = ((least < 2) & (most >= 0)).astype(np.float32)
+    near = _smoothed(edge, (1, 1, 1))
+    level = np.where(near > 0, _smoothed(edge * (least + most) / 2, (1, 1, 1)) / near.clip(1e-6), 0.5)
+    return 0.5 + np.where(inside, (soft - level).clip(0.05), (soft - level).clip(None, -0.05))
+
+# %% ../nbs/41_inference.ipynb #43eb9f02
 def _enlarge_shape(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     "(H, W, C) of two values at `shape`: smooth contours, an edge a pixel or two wide."
     top = 1 if mask.dtype.kind == "f" else np.iinfo(mask.dtype).max
     scale = math.sqrt(shape[0] * shape[1] / mask[..., 0].size)
-    soft = mask.astype(np.float32) / top
-    if scale > 1:
-        wide = np.pad(soft, ((2, 2), (2, 2), (0, 0)), mode="edge")
-        wide = (wide[:-4] + 4 * wide[1:-3] + 6 * wide[2:-2] + 4 * wide[3:-1] + wide[4:]) / 16
-        wide = (wide[:, :-4] + 4 * wide[:, 1:-3] + 6 * wide[:, 2:-2] + 4 * wide[:, 3:-1] + wide[:, 4:]) / 16
-        soft = np.where(soft > 0.5, wide.clip(0.55, 1), wide.clip(0, 0.45))
-    large = imresize(soft, size=shape)
-    if scale > 1:
+    if scale <= 1:
+        large = imresize(mask.astype(np.float32) / top, size=shape)
+    else:
+        large = imresize(_contoured(mask > top / 2), size=shape)
         slopes = np.gradient(np.pad(large, ((1, 1), (1, 1), (0, 0)), mode="edge"), axis=(0, 1))
         large = (large - 0.5) / (1.5 * np.hypot(*slopes)[1:-1, 1:-1].clip(0.025 / scale)) + 0.5
     large = large.clip(0, 1) * top
