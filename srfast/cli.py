@@ -75,7 +75,7 @@ def _make_job(source: Path, out: Path | None, many: bool, mark: str, wish: dict)
     return _Job(source, target)
 
 # %% ../nbs/50_cli.ipynb #a9c02e73
-def _check_target(job: _Job, force: bool) -> None:
+def _check_target(job: _Job, force: bool, pictures: list[Path]) -> None:
     "An `ImageError` if the result may not be written where it should go."
     from srfast.core import ImageError
 
@@ -84,6 +84,8 @@ def _check_target(job: _Job, force: bool) -> None:
         raise ImageError(f"{target}: expected a file name, got a folder")
     if target.exists() and target.samefile(job.source):
         raise ImageError(f"{target}: would overwrite the picture itself; choose another name with -o")
+    if target.exists() and target.resolve() in {path.resolve() for path in pictures}:
+        raise ImageError(f"{target}: would overwrite a picture that is to be enlarged too; choose another place with -o")
     if target.exists() and not force:
         raise ImageError(f"{target}: exists already; --force overwrites it")
     if not folder.is_dir():
@@ -124,7 +126,7 @@ def _parse_tile(text: str) -> int | str | None:
 # %% ../nbs/50_cli.ipynb #b43536bf
 @app.command()
 def upscale(
-    pictures: Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures to enlarge.")],
+    pictures: Annotated[list[Path], typer.Argument(metavar="IN...", readable=False, help="Pictures to enlarge.")],
     out: Annotated[Optional[Path], typer.Option("-o", "--out", help="Result file; a folder where there are several pictures.")] = None,
     scale: Annotated[float, typer.Option(help="Enlargement, 1 to 16, fractions too.")] = 4,
     size: Annotated[Optional[str], typer.Option(help="Or exactly this size, such as 1920x1080.")] = None,
@@ -153,7 +155,7 @@ def upscale(
     _check_distinct(jobs)
     if jobs and out is not None and _is_folder(out, many):
         out.mkdir(parents=True, exist_ok=True)
-    codes += [_try(_upscale_file, upscaler, job, wish, force) for job in jobs]
+    codes += [_try(_upscale_file, upscaler, job, wish, force, pictures) for job in jobs]
     raise typer.Exit(max(codes))
 
 # %% ../nbs/50_cli.ipynb #913ec922
@@ -179,12 +181,12 @@ def _log_lines(name: str, every: float = 5.0) -> Callable[[float], None]:
     return tell
 
 # %% ../nbs/50_cli.ipynb #b8e9a9b2
-def _upscale_file(upscaler: Callable, job: _Job, wish: dict, force: bool) -> None:
+def _upscale_file(upscaler: Callable, job: _Job, wish: dict, force: bool, pictures: list[Path]) -> None:
     "Enlarges one file and says where the result lies."
     from srfast.core import is_watched
     from srfast.write import write_img
 
-    _check_target(job, force)
+    _check_target(job, force, pictures)
     start = time.perf_counter()
     img = upscaler(job.source, **wish, progress=None if is_watched() else _log_lines(job.source.name))
     try:

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['FORMATS', 'DAMAGE', 'MOVING', 'pixel_limit', 'named_errors', 'source_name', 'frame_count', 'open_img', 'Picture',
-           'deep_picture', 'upper_bits', 'deep_values', 'upright_size', 'upright', 'read_frames', 'gather', 'read_img']
+           'deep_picture', 'upper_bits', 'deep_values', 'exif_bytes', 'upright_size', 'upright', 'read_frames',
+           'gather', 'read_img']
 
 # %% ../nbs/01_image.ipynb #2f3d4f32
 import io
@@ -84,7 +85,7 @@ def named_errors(name: str, what: str = "damaged or unreadable picture"):
 
 # %% ../nbs/01_image.ipynb #1ea6e15f
 def source_name(src) -> str:
-    return str(src) if isinstance(src, (str, Path)) else str(getattr(src, "name", "") or "the given bytes")
+    return (str(src) or "''") if isinstance(src, (str, Path)) else str(getattr(src, "name", "") or "the given bytes")
 
 # %% ../nbs/01_image.ipynb #31bfd8e3
 def _source_file(src):
@@ -104,14 +105,15 @@ def _source_file(src):
 
 # %% ../nbs/01_image.ipynb #3cfc3167
 _HEIC = re.compile(rb"....ftyp(hei[cmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL)
+_TIFF = re.compile(rb"II[*+]\0|MM\0[*+]")
 
 # %% ../nbs/01_image.ipynb #6e9abc25
-def _is_heic(file) -> bool:
+def _first_bytes(file) -> bytes:
     if isinstance(file, Path):
         with open(file, "rb") as opened:
-            return bool(_HEIC.match(opened.read(12)))
+            return opened.read(12)
     file.seek(0)
-    return bool(_HEIC.match(file.read(12)))
+    return file.read(12)
 
 # %% ../nbs/01_image.ipynb #fb234d1c
 def _open_header(file, max_pixels: int) -> Image.Image:
@@ -120,7 +122,10 @@ def _open_header(file, max_pixels: int) -> Image.Image:
         with _parsing(max_pixels):
             return Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:
-        if not _is_heic(file):
+        first = _first_bytes(file)
+        if _TIFF.match(first):
+            raise ImageError("expected a TIFF of 1, 8 or 16 bits, got a kind that Pillow cannot read") from None
+        if not _HEIC.match(first):
             raise ImageError(f"expected a picture ({', '.join(FORMATS)}), got something else") from None
     try:
         from pillow_heif import register_heif_opener
@@ -134,16 +139,36 @@ def _open_header(file, max_pixels: int) -> Image.Image:
 MOVING = ("GIF", "PNG", "WEBP", "AVIF")
 
 # %% ../nbs/01_image.ipynb #59d01430
+def _is_small_copy(img: Image.Image, page: int) -> bool:
+    "Shows that page of a TIFF, and tells whether it is marked as a small copy of another; not where it is damaged."
+    try:
+        img.seek(page)
+        return bool(img.tag_v2.get(254, 0) & 1)
+    except DAMAGE:
+        return False
+
+# %% ../nbs/01_image.ipynb #f1ec4d4b
+def _frames(img: Image.Image) -> dict[int, tuple[int, int]]:
+    "The number and size of each frame or page, small copies of a page left out."
+    count = getattr(img, "n_frames", 1) if img.format in (*MOVING, "TIFF", None) else 1
+    if img.format != "TIFF" or count == 1:
+        return dict.fromkeys(range(count), img.size)
+    shown = img.tell()
+    pages = {page: img.size for page in range(count) if not _is_small_copy(img, page)}
+    img.seek(shown)
+    return pages or dict.fromkeys(range(count), img.size)
+
+# %% ../nbs/01_image.ipynb #1ef79c87
 def frame_count(
     img: Image.Image,  # decoded or not
 ) -> int:  # 1 for what is neither an animation nor a TIFF of several pages
     "How many frames or pages there are."
-    return getattr(img, "n_frames", 1) if img.format in (*MOVING, "TIFF", None) else 1
+    return len(_frames(img))
 
 # %% ../nbs/01_image.ipynb #db8be003
-def _weight(img: Image.Image, frames: int) -> int:
-    "How many pixels a frame of `img` counts as."
-    return max(img.width * img.height, 256 if frames > 1 else 0)
+def _weight(size: tuple[int, int], frames: int) -> int:
+    "How many pixels a frame of that size counts as, one of `frames`."
+    return max(size[0] * size[1], 256 if frames > 1 else 0)
 
 # %% ../nbs/01_image.ipynb #88079387
 def open_img(
@@ -159,9 +184,11 @@ def open_img(
         img = _open_header(_source_file(src), limit)
         try:
             with _parsing(limit):
-                frames = frame_count(img)
-            if _weight(img, frames) * frames > limit:
-                raise _too_large(limit, _weight(img, frames) * frames, frames)
+                frames = _frames(img)
+                if img.tell() not in frames:
+                    img.seek(min(frames))
+            if (total := sum(_weight(size, len(frames)) for size in frames.values())) > limit:
+                raise _too_large(limit, total, len(frames))
         except Exception:
             img.close()
             raise
@@ -231,12 +258,20 @@ class Picture(Image.Image):
         if not 0 <= frame < len(self.frames):
             raise EOFError(f"expected a frame from 0 to {len(self.frames) - 1}, got {frame}")
         img = self.frames[frame]
-        self.im, self._mode, self._size, self.palette, self.info = img.im, img.mode, img.size, img.palette, dict(img.info)
+        self.im, self._mode, self._size, self.palette, self.info = img.im, img.mode, img.size, img.palette, img.info
         self._exif, self._frame, self.deep = None, frame, getattr(img, "deep", None)
 
     def tell(self) -> int:
         "Which frame is shown."
         return self._frame
+
+    def __reduce__(self):  # so that it goes whole from process to process
+        return Picture, (self.frames, self.deep if self.n_frames == 1 else None), self._frame
+
+    def __setstate__(self, frame: int) -> None:
+        deep = self.deep
+        self.seek(frame)
+        self.deep = deep if self.n_frames == 1 else self.deep
 
 # %% ../nbs/01_image.ipynb #2ae99059
 def deep_picture(deep: np.ndarray, mode: str, info: dict) -> Picture:
@@ -260,18 +295,59 @@ def deep_values(
         return None
     return deep if (upper_bits(deep) == np.asarray(img)).all() else None
 
+# %% ../nbs/01_image.ipynb #96d04a8c
+_LAYOUT = {
+    *(tag for span in ((254, 270), (273, 282), (284, 296), (317, 348), (512, 533), (50706, 51200)) for tag in range(*span)),
+    *(700, 33550, 33922, 34264, 34377, 34675, 34735, 34736, 34737, 37724, 42112, 42113),
+}
+_RESOLUTION = {282, 283, 296}  # of a TIFF it is the `dpi` of its `info`
+_OF_LAYOUT = re.compile(r'\{"shape"|ImageJ=|<\?xml|<OME')  # what programs write of the layout into the description
+
+# %% ../nbs/01_image.ipynb #a50cd3ef
+def exif_bytes(
+    img: Image.Image,  # any picture
+) -> bytes:  # empty if there is none or it is damaged
+    "The EXIF of `img` without what describes the layout of a file."
+    try:
+        exif = Image.Exif()
+        exif.load(img.getexif().tobytes())
+        layout = _LAYOUT | _RESOLUTION if hasattr(img, "tag_v2") else _LAYOUT
+        for tag in [tag for tag in exif if tag in layout or tag == 270 and _OF_LAYOUT.match(str(exif[tag]))]:
+            del exif[tag]
+        return exif.tobytes() if exif else b""
+    except DAMAGE:
+        return b""
+
+# %% ../nbs/01_image.ipynb #03afc018
+def _page_info(img: Image.Image, info: dict) -> dict:
+    "`info` of a page of a TIFF, with its EXIF, without what Pillow makes up or leaves there of the pages before."
+    tags = img.tag_v2
+    own = {"icc_profile": 34675 in tags, "xmp": 700 in tags, "dpi": 282 in tags and tags.get(296, 2) != 1}
+    strange = {key for key in own if not own[key] and (img.n_frames > 1 or key == "dpi" and info.get(key) == (1, 1))}
+    return {"exif": exif_bytes(img)} | {key: value for key, value in info.items() if key not in strange}
+
+# %% ../nbs/01_image.ipynb #e2113312
+def _upright_xmp(xmp):
+    "XMP that no longer tells of an orientation, str or bytes as it was."
+    said = r'tiff:Orientation="\d"|<tiff:Orientation>\d</tiff:Orientation>'
+    if isinstance(xmp, (str, bytes)):
+        return re.sub(said if isinstance(xmp, str) else said.encode(), xmp[:0], xmp)
+    return xmp
+
 # %% ../nbs/01_image.ipynb #7f6d628d
 def _turned(img: Image.Image) -> Image.Image:
     "A copy turned as the EXIF says, the tag reset, also in XMP; EXIF that cannot be read is dropped."
     try:
         sideways = img.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-        img = ImageOps.exif_transpose(img)
+        turned = ImageOps.exif_transpose(img)
     except DAMAGE:
-        img, sideways = img.copy(), False
-        img.info.pop("exif", None)
-    if sideways and "dpi" in img.info:
-        img.info["dpi"] = tuple(img.info["dpi"])[::-1]
-    return img
+        turned, sideways = img.copy(), False
+        turned.info.pop("exif", None)
+    info = turned.info = _page_info(img, turned.info) if hasattr(img, "tag_v2") else turned.info
+    info |= {key: _upright_xmp(info[key]) for key in ("xmp", "XML:com.adobe.xmp") if key in info}
+    if sideways and "dpi" in info:
+        info["dpi"] = tuple(info["dpi"])[::-1]
+    return turned
 
 # %% ../nbs/01_image.ipynb #8a30241b
 def upright_size(
@@ -299,6 +375,9 @@ def _turned_deep(deep: np.ndarray, img: Image.Image) -> np.ndarray:
         half.info = dict(img.info)
     return _whole_values(*map(_turned, halves), "")
 
+# %% ../nbs/01_image.ipynb #835a4be5
+_FEW_GREYS = {"L;2": 85, "L;4": 17}  # Pillow stretches greys of few bits to 255, but not the one that means clear
+
 # %% ../nbs/01_image.ipynb #ede44871
 def upright(
     img: Image.Image,  # any picture, decoded or not
@@ -307,6 +386,7 @@ def upright(
     "The frame that `img` shows, decoded and upright; an `ImageError` if it is damaged. EXIF that cannot be read is dropped."
     with named_errors(name):
         raw, deep = _raw_mode(img), deep_values(img)
+        negative = getattr(img, "tag_v2", {}).get(262) == 0 and img.mode.startswith("I;16")  # Pillow leaves these as they are
         low = _lower_bytes(img) if _is_deep(img) else None
         img.load()
         if 0 in img.size:
@@ -315,6 +395,11 @@ def upright(
         img = _turned(img)
         if low is not None:
             deep = _whole_values(img, _turned(low), raw)
+        if negative:
+            info, img = img.info, Image.fromarray(65535 - np.asarray(img).astype(np.uint16))
+            img.info = info
+        if raw in _FEW_GREYS and "transparency" in img.info:
+            img.info["transparency"] *= _FEW_GREYS[raw]
         key = img.info.get("transparency")
         if key is not None and img.mode.startswith("I;16"):
             deep = np.asarray(img)[..., None].astype(np.uint16)
@@ -334,21 +419,19 @@ def read_frames(
     if isinstance(img, Picture) and img.n_frames > 1:
         yield from (upright(frame, name) for frame in img.frames)
         return
-    limit, seen, frames, shown = pixel_limit("in", max_pixels), 0, frame_count(img), img.tell()
-    for i in range(frames):
-        if frames > 1:
+    limit, seen, numbers, shown = pixel_limit("in", max_pixels), 0, list(_frames(img)), img.tell()
+    for count, number in enumerate(numbers, 1):
+        if number != img.tell():
             with named_errors(name), _parsing(limit):
-                img.seek(i)
-            if i and img.format == "TIFF" and img.tag_v2.get(254, 0) & 1:
-                continue
-        seen += _weight(img, frames)
+                img.seek(number)
+        seen += _weight(img.size, len(numbers))
         if seen > limit and getattr(img, "tile", None):
-            raise PixelLimitError(f"{name}: {_too_large(limit, seen, i + 1)}")
+            raise PixelLimitError(f"{name}: {_too_large(limit, seen, count)}")
         frame = upright(img, name)
-        if frames > 1 and img.format in MOVING:
+        if len(numbers) > 1 and img.format in MOVING:
             frame.info.setdefault("duration", 0)
         yield frame
-    if frames > 1:
+    if shown != img.tell():
         with named_errors(name), _parsing(limit):
             img.seek(shown)
 

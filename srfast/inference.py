@@ -132,9 +132,9 @@ def _plane_tensor(planes: Planes) -> Tensor:
 def _take_apart(img) -> tuple[Planes, Callable[[Planes], object]]:
     "The planes of an array or tensor, and the function that makes the same kind again."
     if isinstance(img, np.ndarray):
-        return _array_planes(img), lambda planes: _plane_array(planes, img.ndim)
+        return _array_planes(np.asarray(img)), lambda planes: _plane_array(planes, img.ndim)
     if isinstance(img, Tensor) and img.ndim == 3:
-        array = img.detach().cpu().permute(1, 2, 0)
+        array = img.detach().cpu().resolve_neg().permute(1, 2, 0)
         array = (array.float() if array.dtype == torch.bfloat16 else array).numpy()
         return _array_planes(array), lambda planes: _plane_tensor(planes).to(img.device, img.dtype)
     shape = f" of shape {tuple(img.shape)}" if isinstance(img, Tensor) else ""

@@ -6,13 +6,14 @@
 __all__ = ['Planes', 'carried', 'enlarged_info', 'split_img', 'join_img', 'bleed']
 
 # %% ../nbs/06_planes.ipynb #07376a7f
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image
 
 from .core import ImageError
-from .image import DAMAGE, deep_picture, deep_values, named_errors
+from .image import DAMAGE, deep_picture, deep_values, exif_bytes, named_errors
 
 # %% ../nbs/06_planes.ipynb #441109e5
 @dataclass(frozen=True)
@@ -29,21 +30,6 @@ class Planes:
 
 # %% ../nbs/06_planes.ipynb #ac942058
 _TRAVELS = ("icc_profile", "exif", "xmp", "dpi", "duration", "loop", "default_image")
-_LAYOUT = {
-    *(tag for span in ((254, 270), (273, 282), (284, 296), (317, 348), (512, 533), (50706, 51200)) for tag in range(*span)),
-    *(700, 34377, 34675),
-}
-
-# %% ../nbs/06_planes.ipynb #d249c38e
-def _exif_bytes(img: Image.Image) -> bytes:
-    "The EXIF of `img` without what describes the layout of a file; empty if there is none or it is damaged."
-    try:
-        exif = img.getexif()
-        for tag in _LAYOUT.intersection(exif):
-            del exif[tag]
-        return exif.tobytes() if exif else b""
-    except DAMAGE:
-        return b""
 
 # %% ../nbs/06_planes.ipynb #d6cf2ce5
 def _is_dpi(dpi) -> bool:
@@ -57,13 +43,23 @@ def carried(img: Image.Image) -> dict:
     "What of `img.info` goes on to the result."
     info = {key: img.info[key] for key in _TRAVELS if img.info.get(key) is not None}
     xmp = info.get("xmp") or img.info.get("XML:com.adobe.xmp")
-    info |= {"exif": _exif_bytes(img), "xmp": xmp.encode() if isinstance(xmp, str) else xmp, "dpi": info.get("dpi")}
+    info |= {"exif": exif_bytes(img), "xmp": xmp.encode() if isinstance(xmp, str) else xmp, "dpi": info.get("dpi")}
     if not _is_dpi(info["dpi"]):
         del info["dpi"]
     for key in ("exif", "xmp", "icc_profile"):
         if not isinstance(info.get(key), bytes) or not info[key]:
             info.pop(key, None)
     return info
+
+# %% ../nbs/06_planes.ipynb #212391c6
+def _resized_xmp(
+    xmp: bytes,  # of the picture before
+    size: tuple[int, int],  # (width, height) it has now
+) -> bytes:
+    "XMP that tells the size in pixels, where it does, as it is now."
+    for names, n in zip((rb"exif:PixelXDimension|tiff:ImageWidth", rb"exif:PixelYDimension|tiff:ImageLength"), size):
+        xmp = re.sub(rb'((?:%s)(?:="|>))\d+' % names, rb"\g<1>%d" % n, xmp)
+    return xmp
 
 # %% ../nbs/06_planes.ipynb #51c8e3fe
 def enlarged_info(
@@ -78,6 +74,8 @@ def enlarged_info(
         info["dpi"] = tuple(float(x) * factor for x, factor in zip(info["dpi"], factors))
         if not _is_dpi(info["dpi"]):
             del info["dpi"]
+    if "xmp" in info:
+        info["xmp"] = _resized_xmp(info["xmp"], after)
     try:
         exif.load(info.get("exif", b""))
         camera = exif.get_ifd(0x8769)

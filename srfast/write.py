@@ -136,23 +136,29 @@ def _fit_mode(img: Image.Image, kind: str) -> Image.Image:
 # %% ../nbs/07_write.ipynb #8d529e9a
 def _extras(img: Image.Image, kind: str) -> dict:
     "Profile, EXIF, XMP and DPI as `Image.save` takes them; EXIF or XMP too long for a JPEG is left out."
-    extra = {key: value for key, value in carried(img).items() if key in ("icc_profile", "exif", "xmp", "dpi")}
+    extra = {"icc_profile": None} | {key: value for key, value in carried(img).items() if key in ("icc_profile", "exif", "xmp", "dpi")}
     space = {"L": b"GRAY", "LA": b"GRAY", "1": b"GRAY", "I;16": b"GRAY", "CMYK": b"CMYK", "LAB": b"Lab "}.get(img.mode, b"RGB ")
-    known = extra.get("icc_profile", b"")[16:20]
+    known = (extra["icc_profile"] or b"")[16:20]
     if known in (b"GRAY", b"CMYK", b"RGB ", b"Lab ") and known != space and not (known == b"RGB " and space == b"GRAY"):
-        extra.pop("icc_profile")
-    exif = Image.Exif()
-    exif.load(extra.get("exif", b""))
+        extra["icc_profile"] = None  # left out, Pillow would take that of `img.info`
     if kind == "JPEG":
         extra = {key: value for key, value in extra.items() if key not in ("exif", "xmp") or len(value) <= 65_000}
-    if kind == "TIFF" and (0x8769 in exif or 0x8825 in exif):
-        extra["compression"] = None
-    if kind == "TIFF" and "xmp" in extra:
-        extra["tiffinfo"] = {700: extra.pop("xmp")}
+    if kind == "TIFF":
+        extra |= _tiff_extras(extra)
     if kind == "PNG" and "xmp" in extra:
         extra["pnginfo"] = PngImagePlugin.PngInfo()
         extra["pnginfo"].add_itxt("XML:com.adobe.xmp", extra.pop("xmp").decode("utf-8", "replace"), zip=False)
     return extra
+
+# %% ../nbs/07_write.ipynb #b37f1e8b
+def _tiff_extras(extra: dict) -> dict:
+    "EXIF with XMP in it, as Pillow writes both, and a value for everything: a page without takes what the first page has."
+    exif = Image.Exif()
+    exif.load(extra.get("exif", b""))
+    if "xmp" in extra:
+        exif[700] = extra["xmp"]
+    packed = {} if 0x8769 not in exif and 0x8825 not in exif else {"compression": None}
+    return {"exif": exif, "dpi": extra.get("dpi")} | packed
 
 # %% ../nbs/07_write.ipynb #508bf9b1
 def _duration(img: Image.Image) -> int:
@@ -202,8 +208,7 @@ def _deep_png(deep: np.ndarray, mode: str, extra: dict) -> Iterator[bytes]:
 # %% ../nbs/07_write.ipynb #e13112f4
 def _deep_tiff(deep: np.ndarray, mode: str, extra: dict) -> Iterator[bytes]:
     "The parts of a TIFF file of (H, W, C) sixteen-bit values, each less the one before (predictor 2), deflated in one strip."
-    exif = Image.Exif()
-    exif.load(extra.get("exif", b""))
+    exif = extra["exif"]
     deep = deep if mode != "LA" else deep[..., [0, 0, 0, 1]]  # Pillow cannot read 16-bit grey with alpha
     h, w, c = deep.shape
     differences = np.concatenate([deep[:, :1], deep[:, 1:] - deep[:, :-1]], 1)
@@ -211,9 +216,10 @@ def _deep_tiff(deep: np.ndarray, mode: str, extra: dict) -> Iterator[bytes]:
     exif.update({256: w, 257: h, 258: (16,) * c, 259: 8, 262: 5 if mode == "CMYK" else 2, 273: 0, 277: c, 278: h, 279: len(strip), 317: 2})
     if mode.endswith("A"):
         exif[338] = 2
-    if "dpi" in extra:
+    if extra["dpi"]:
         exif.update({282: float(extra["dpi"][0]), 283: float(extra["dpi"][1]), 296: 2})
-    exif.update({tag: value for tag, value in ((700, extra.get("tiffinfo", {}).get(700)), (34675, extra.get("icc_profile"))) if value})
+    if extra["icc_profile"]:
+        exif[34675] = extra["icc_profile"]
     yield exif.tobytes()[6:]  # Pillow counts the offset of the strip, tag 273, from the end of the tags
     yield strip
 
@@ -221,15 +227,18 @@ def _deep_tiff(deep: np.ndarray, mode: str, extra: dict) -> Iterator[bytes]:
 def _save(img: Image.Image, path: Path, kind: str, options: dict) -> None:
     "`img` with all its frames in the file `path`."
     frames = [img] if frame_count(img) == 1 else list(read_frames(img))
-    deep, frames = deep_values(img), [_fit_mode(frame, kind) for frame in frames]
+    deep, frames = [deep_values(frame) for frame in frames], [_fit_mode(frame, kind) for frame in frames]
     extra = _extras(frames[0], kind)
-    if deep is not None and len(frames) == 1 and kind in ("PNG", "TIFF") and (kind, img.mode) != ("PNG", "CMYK"):
-        parts = (_deep_png if kind == "PNG" else _deep_tiff)(deep, img.mode, extra)
+    if len(frames) == 1 and deep[0] is not None and kind in ("PNG", "TIFF") and (kind, img.mode) != ("PNG", "CMYK"):
+        parts = (_deep_png if kind == "PNG" else _deep_tiff)(deep[0], img.mode, extra)
         with open(path, "wb") as file:
             file.writelines(parts)
         return
-    if deep is not None and len(frames) > 1:
+    if len(frames) > 1 and any(values is not None for values in deep):
         warnings.warn("sixteen-bit colour of several pages is written with eight bits", stacklevel=3)
+    if kind == "TIFF":
+        for page in frames[1:]:
+            page.encoderinfo = options | _extras(page, kind)
     motion = _motion(frames, kind) if len(frames) > 1 else {}
     frames[0].save(path, kind, **options | extra | motion)
 

@@ -239,6 +239,15 @@ def test_force_replaces_the_old_result(folder):
     assert sorted(contents(folder)) == ["ok.png", "old.png"]
 
 
+def test_force_spares_what_is_to_be_enlarged_too(folder):
+    Image.new("RGB", (5, 4), "red").save(folder / "ok_x2.png")
+    before = (folder / "ok_x2.png").read_bytes()
+    done = srfast(folder, "upscale", "ok.png", "ok_x2.png", "--scale", "2", "--force")
+    assert done.returncode == 2 and "ok_x2.png: would overwrite a picture that is to be enlarged too" in done.stderr
+    assert (folder / "ok_x2.png").read_bytes() == before
+    with Image.open(folder / "ok_x2_x2.png") as img: assert img.size == (10, 8)
+
+
 def test_what_the_format_cannot_hold_becomes_a_png(folder):
     img = picture().convert("RGBA")
     img.putalpha(99)

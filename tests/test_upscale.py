@@ -1,6 +1,8 @@
 """`srfast.upscale`: every kind, mode and size of picture, and what must never change."""
+import copy
 import io
 import os
+import pickle
 import resource
 import struct
 import subprocess
@@ -52,6 +54,13 @@ def with_info(img, **info):
     img = img.copy()
     img.info.update(info)
     return img
+
+
+def sixteen_bits():
+    """The bytes of a PNG of sixteen-bit colour."""
+    file = io.BytesIO()
+    png.from_array(((waves().astype(np.uint16) + 1) * 200).reshape(20, -1), "RGB;16").write(file)
+    return file.getvalue()
 
 
 RGB = Image.fromarray(waves())
@@ -340,6 +349,25 @@ def test_sixteen_bit_planes_apart_are_refused_and_not_misread(tmp_path):
     with pytest.raises(srfast.ImageError, match="planar.tif"): UPSCALER(tmp_path / "planar.tif")
 
 
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_a_grey_that_means_clear_becomes_alpha(bits):
+    rows, file = np.arange(256).reshape(16, 16) % 2**bits // max(1, 2**bits // 4), io.BytesIO()
+    png.Writer(16, 16, greyscale=True, bitdepth=bits, transparent=1).write(file, rows.tolist())
+    alpha = np.asarray(UPSCALER(file.getvalue(), 1).convert("RGBA"))[..., 3]
+    np.testing.assert_array_equal(alpha == 0, rows == 1)
+
+
+def test_sixteen_bits_of_ink_on_paper_are_not_turned_round(tmp_path):
+    values = np.asarray(DEEP)
+    tifffile.imwrite(tmp_path / "a.tif", 65535 - values, photometric="miniswhite")
+    np.testing.assert_array_equal(np.asarray(UPSCALER(tmp_path / "a.tif", 1)), values)
+
+
+def test_a_page_of_sixteen_bits_among_others_is_not_cut_off_silently(tmp_path):
+    film = srfast.image.gather([RGB, UPSCALER(sixteen_bits(), 1)])
+    with pytest.warns(UserWarning, match="written with eight bits"): srfast.write_img(film, tmp_path / "a.tif")
+
+
 def test_a_colour_that_means_clear_becomes_alpha_in_sixteen_bits(tmp_path):
     values = np.full((8, 9, 3), 30000, np.uint16)
     values[2:5, 2:5] = 256 * 200 + 7
@@ -427,6 +455,27 @@ def test_pages_keep_their_sizes(tmp_path):
         sizes = [(found.seek(i), found.size)[1] for i in range(found.n_frames)]
     assert sizes == [(48, 40), (60, 20), (48, 40)]
     with pytest.raises(srfast.ImageError, match="holds no pages, expected .tif"): srfast.write_img(result, tmp_path / "big.png")
+
+
+def test_small_copies_of_a_page_are_no_pages(tmp_path):
+    for pages in ((RGB, RGB.resize((6, 5))), (RGB.resize((6, 5)), RGB)):
+        with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+            for page in pages:
+                file.write(np.asarray(page), photometric="rgb", subfiletype=int(page is not RGB), metadata=None)
+        assert UPSCALER(tmp_path / "a.tif", width=48).size == (48, 40)
+        assert UPSCALER(Image.open(tmp_path / "a.tif"), 2).size == (48, 40)
+        assert srfast.upscale(tmp_path / "a.tif", 2, max_pixels_in=20 * 24).size == (48, 40)
+        with pytest.raises(srfast.PixelLimitError, match="got 480"): srfast.upscale(tmp_path / "a.tif", 2, max_pixels_in=479)
+
+
+def test_results_go_whole_from_process_to_process():
+    film, deep = UPSCALER(movie("gif")[0], 2), UPSCALER(sixteen_bits(), 2)
+    film.seek(2)
+    for send in (copy.deepcopy, lambda img: pickle.loads(pickle.dumps(img))):
+        again = send(film)
+        assert (again.n_frames, again.tell(), again.info) == (4, 2, film.info)
+        assert [np.asarray(frame).tolist() for frame in again.frames] == [np.asarray(frame).tolist() for frame in film.frames]
+        np.testing.assert_array_equal(deep_values(send(deep)), deep_values(deep))
 
 
 def test_what_cannot_move_is_told(tmp_path):
@@ -549,14 +598,15 @@ def test_profile_and_resolution_travel(kind, suffix, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif"])
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF", "PNG"])
 @pytest.mark.parametrize("orientation", [1, 6])
-def test_camera_data_travel(orientation, suffix, tmp_path):
+def test_camera_data_travel(orientation, kind, suffix, tmp_path):
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = orientation, "maker"
     exif.get_ifd(0x8769)[0x9003] = "2026:01:01 00:00:00"
     exif.get_ifd(0x8825)[1] = "N"
-    found = written(UPSCALER(encoded(RGB, "JPEG", exif=exif), 2), tmp_path / f"result.{suffix}").getexif()
-    assert found[0x010F] == "maker"
+    found = written(UPSCALER(encoded(RGB, kind, exif=exif.tobytes()), 2), tmp_path / f"result.{suffix}").getexif()
+    assert found[0x010F] == "maker" and found.get(0x0112, 1) == 1
     assert found.get_ifd(0x8769)[0x9003] == "2026:01:01 00:00:00"
     assert found.get_ifd(0x8825)[1] == "N"
 
@@ -567,6 +617,61 @@ def test_xmp_travels(kind, suffix, tmp_path):
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/">five stars</x:xmpmeta>'
     found = written(UPSCALER(srfast.write_img(with_info(RGB, xmp=xmp), tmp_path / f"a.{SUFFIX[kind]}"), 2), tmp_path / f"b.{suffix}")
     assert (found.info.get("xmp") or found.info["XML:com.adobe.xmp"].encode()) == xmp
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif", "avif"])
+def test_xmp_tells_of_no_turn_and_of_the_new_size_and_exif_goes_with_it(suffix, tmp_path):
+    xmp = b'<x tiff:Orientation="6" exif:PixelXDimension="24"><exif:PixelYDimension>20</exif:PixelYDimension></x>'
+    exif = Image.Exif()
+    exif[0x0112], exif[0x013B] = 1, "artist"
+    found = written(UPSCALER(encoded(RGB, "WEBP", xmp=xmp, exif=exif), 2), tmp_path / f"a.{suffix}")
+    told = found.info.get("xmp") or found.info["XML:com.adobe.xmp"].encode()
+    assert told == b'<x  exif:PixelXDimension="48"><exif:PixelYDimension>40</exif:PixelYDimension></x>'
+    assert found.size == (48, 40) and found.getexif()[0x013B] == "artist"
+
+
+def profile_of(space):
+    return ICC[:16] + space + ICC[20:]
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "avif", "jpg", "webp"])
+def test_profiles_of_another_kind_of_colour_stay_behind(suffix, tmp_path):
+    assert "icc_profile" not in written(with_info(RGB, icc_profile=profile_of(b"CMYK")), tmp_path / f"a.{suffix}").info
+    grey = written(with_info(RGB.convert("L"), icc_profile=profile_of(b"GRAY")), tmp_path / f"b.{suffix}")
+    assert ("icc_profile" in grey.info) == (grey.mode == "L")
+
+
+def test_each_page_has_its_own_profile_and_resolution(tmp_path):
+    pages = [RGB, RGB.convert("CMYK"), RGB.convert("L"), RGB]
+    own = [dict(icc_profile=ICC, dpi=(300, 300)), dict(icc_profile=profile_of(b"CMYK")), dict(dpi=(72, 72)), {}]
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for page, info in zip(pages, own):
+            kind = {"L": "minisblack", "RGB": "rgb", "CMYK": "separated"}[page.mode]
+            resolution = dict(resolution=info["dpi"], resolutionunit=2) if "dpi" in info else {}
+            file.write(np.asarray(page), photometric=kind, iccprofile=info.get("icc_profile"), metadata=None, **resolution)
+    result = UPSCALER(tmp_path / "a.tif", 2)
+    wanted = [(info.get("icc_profile"), 2 * info["dpi"][0] if "dpi" in info else None) for info in own]
+    assert [(page.info.get("icc_profile"), page.info.get("dpi", [None])[0]) for page in result.frames] == wanted
+    with Image.open(srfast.write_img(result, tmp_path / "b.tif")) as found:
+        for number, (profile, dpi) in enumerate(wanted):
+            found.seek(number)
+            assert found.tag_v2.get(34675) == profile and found.tag_v2.get(282) == dpi
+
+
+def test_a_tiff_without_a_resolution_gets_none(tmp_path):
+    RGB.save(tmp_path / "a.tif")
+    assert "dpi" not in UPSCALER(tmp_path / "a.tif", 4).info
+
+
+def test_info_of_a_result_may_be_changed(tmp_path):
+    RGB.save(tmp_path / "a.tif", save_all=True, append_images=[RGB], dpi=(72, 72))
+    pages = UPSCALER(tmp_path / "a.tif", 2)
+    pages.info["dpi"] = (300, 300)
+    assert written(pages, tmp_path / "b.tif").info["dpi"] == (300, 300)
+    film = UPSCALER(movie("gif")[0], 2)
+    film.info.update(loop=7, duration=500)
+    found = written(film, tmp_path / "film.gif")
+    assert (found.info["loop"], found.info["duration"]) == (7, 500)
 
 
 def test_the_layout_of_the_old_file_does_not_travel_and_sizes_are_new(tmp_path):
