@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import typer
 
 from .cli import app as commands
+from .core import pick_device
 
 # %% ../nbs/57_app.ipynb #df37d24d
 def _amount(text: str) -> int:
@@ -76,6 +77,9 @@ def serve(
 ) -> None:
     "Serve a page to enlarge pictures in the browser, and REST calls."
     _need_web()
+    pick_device(device)
+    if token and not (token.isascii() and token.isprintable() and token == token.strip()):
+        raise ValueError("expected a token of plain letters, digits and signs, which every client can send")
     door = _listen(host, port)
     from srfast.jobs import JobQueue, Limits
     from srfast.rest import make_app

@@ -7,6 +7,7 @@ __all__ = ['app', 'upscale', 'models', 'train', 'recipes', 'evaluate', 'benchmar
 
 # %% ../nbs/50_cli.ipynb #52d6323e
 import errno
+import math
 import os
 import shlex
 import sys
@@ -217,7 +218,7 @@ def train(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="RUN", help="Folder of the run; the same folder goes on.")],
     recipe: Annotated[Optional[str], typer.Option(help="A recipe (see: srfast recipes); default: the usual one for --generator.")] = None,
     generator: Annotated[Optional[str], typer.Option(help="Network to train; default house.")] = None,
-    scale: Annotated[Optional[int], typer.Option(help="Enlargement to learn; default 4, or the recipe's.")] = None,
+    scale: Annotated[Optional[int], typer.Option(min=1, help="Enlargement to learn; default 4, or the recipe's.")] = None,
     epochs: Annotated[Optional[int], typer.Option(min=1, help="Of the last stage; default 30, or the recipe's.")] = None,
     steps: Annotated[Optional[int], typer.Option(min=1, help="Batches an epoch; default 500, or the recipe's.")] = None,
     size: Annotated[Optional[int], typer.Option(help="Side of a patch in pixels of the large picture; default 32 x scale.")] = None,
@@ -252,9 +253,10 @@ def train(
         raise _Stopped(str(e) or "stopped") from None
     if not is_first():
         return
-    metric, value = list(run.history[-1].items())[-1]
-    use = f"  use it: srfast upscale photo.jpg --scale {plan.scale} --model {run.path}" if plan.scale > 1 else ""
-    typer.echo(f"{run.path}  {metric} {value}{use}")
+    figure = " ".join(map(str, list(run.history[-1].items())[-1])) if run.history else ""
+    usable = plan.scale > 1 and (run.path / "model.safetensors").exists()
+    use = f"  use it: srfast upscale photo.jpg --scale {plan.scale} --model {shlex.quote(str(run.path))}" if usable else ""
+    typer.echo(f"{run.path}  {figure}{use}")
 
 # %% ../nbs/50_cli.ipynb #f817d5c1
 def _parse_loss(text: str | None) -> str | dict[str, float] | None:
@@ -262,7 +264,10 @@ def _parse_loss(text: str | None) -> str | dict[str, float] | None:
     if text is None or "=" not in text:
         return text
     try:
-        return {name.strip(): float(weight) for name, weight in (part.split("=") for part in text.split(","))}
+        parts = [(name.strip(), float(weight)) for name, weight in (part.split("=") for part in text.split(","))]
+        if len(dict(parts)) < len(parts) or not all(math.isfinite(weight) for _, weight in parts):
+            raise ValueError
+        return dict(parts)
     except ValueError:
         raise ValueError(f"expected a loss such as l1 or mse=1,tv=0.001, got {text!r}") from None
 
@@ -275,7 +280,9 @@ def recipes(
     _need("fastai", "training")
     from srfast.recipes import recipe_table
 
-    typer.echo(recipe_table(pattern).to_string(index=False))
+    if (table := recipe_table(pattern)).empty:
+        raise ValueError(f"no recipe is called {pattern!r}; srfast recipes lists them all")
+    typer.echo(table.to_string(index=False))
 
 # %% ../nbs/50_cli.ipynb #bf21416b
 class _Stopped(Exception):
@@ -306,6 +313,7 @@ def evaluate(
     _need("pandas", "evaluation")
     from srfast.evaluation import evaluate
 
+    _check_csv(csv)
     wanted = metrics if metrics == "all" else metrics.split(",")
     options = dict(crop_border=border, timing=timing, device=device, progress=_progress("evaluate"))
     _tell_results(evaluate(words[:-1], words[-1], scale, wanted, **options), csv, per_picture, ctx)
@@ -327,7 +335,8 @@ def benchmark(
     _need("pandas", "evaluation")
     from srfast.protocol import benchmark
 
-    scales = [int(word) if word.isdigit() else word for word in scale.split(",")]
+    _check_csv(csv)
+    scales = [int(word) if word.isdecimal() else word for word in scale.split(",")]
     options = dict(data=data, timing=timing, device=device, progress=_progress("benchmark"))
     _tell_results(benchmark(models or [], sets.split(","), scales, **options), csv, per_picture, ctx)
 
@@ -339,13 +348,19 @@ def _progress(name: str) -> Callable[[float], None] | None:
     return None if is_watched() else _log_lines(name)
 
 # %% ../nbs/50_cli.ipynb #c632b30a
+def _check_csv(csv: Path | None) -> None:
+    "A `ValueError` if the table cannot be written there: told before the work."
+    if csv is not None and (csv.suffix != ".csv" or csv.is_dir()):
+        raise ValueError(f"expected a file ending in .csv, got {csv}")
+
+# %% ../nbs/50_cli.ipynb #b32c96e9
 def _tell_results(results, csv: Path | None, per_picture: bool, ctx: typer.Context) -> None:
     "The table on standard output and in a file, with the command that made it; what was left out on standard error."
     for told in results.skipped:
         print(f"srfast: left out: {told}", file=sys.stderr)
+    typer.echo(results.words().to_string(index=False))
     if csv is not None:
         results.to_csv(csv, per_picture=per_picture, command=shlex.join(["srfast", *ctx.obj]))
-    typer.echo(results.words().to_string(index=False))
 
 # %% ../nbs/50_cli.ipynb #b0282355
 @app.command()

@@ -45,7 +45,7 @@ def find_name(
     kind: str = "name",  # what they name, for the message
 ) -> str:  # `name`, when it exists
     "`name` if it is one of `names`, else an `UnknownNameError` that lists the near ones."
-    if name in (names := list(names)):
+    if name in (names := list(dict.fromkeys(names))):
         return name
     near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.4) or sorted(names) or ["nothing: there is none yet"]
     raise UnknownNameError(f"unknown {kind} {name!r}: did you mean {', '.join(near)}?")

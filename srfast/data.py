@@ -21,7 +21,8 @@ from torch import Tensor
 
 from .core import ImageError
 from .degrade import Degradation
-from .image import read_img
+from .image import read_img, upper_bits
+from .planes import split_img
 from .resize import imresize
 
 # %% ../nbs/21_data.ipynb #c5525aa9
@@ -31,12 +32,12 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", "
 def find_pictures(
     folder: str | Path,  # searched with all folders below it
 ) -> list[Path]:  # sorted, hidden files left out
-    "The pictures in `folder`, by their suffix; an `ImageError` if there is none."
+    "The pictures in `folder`, by their suffix, samples of training runs left out; an `ImageError` if there is none."
     folder = Path(folder)
     if not folder.is_dir():
         raise ImageError(f"{folder}: expected a folder of pictures, got {'a file' if folder.exists() else 'no such folder'}")
     found = (f for f in folder.rglob("*") if f.suffix.lower() in PICTURE_SUFFIXES and not f.name.startswith("."))
-    files = sorted(f for f in found if f.is_file())
+    files = sorted(f for f in found if f.is_file() and not (f.parent.name == "samples" and (f.parent.parent / "run.json").exists()))
     if not files:
         raise ImageError(f"{folder}: no picture found (looked for {', '.join(PICTURE_SUFFIXES)})")
     return files
@@ -80,12 +81,20 @@ def make_pair(
     return Pair(np.ascontiguousarray(lr_img), hr)
 
 # %% ../nbs/21_data.ipynb #ff23746e
+def _in_bytes(
+    img: Image.Image,  # of mode I, F or I;16, which `convert` would cut off at 255
+) -> Image.Image:  # of mode L
+    grey = split_img(img).color[..., 0]
+    return Image.fromarray(upper_bits(grey if grey.dtype == np.uint16 else np.rint(grey * 65535)))
+
+# %% ../nbs/21_data.ipynb #51fece32
 def read_rgb(
     file: str | Path,  # any format `read_img` takes
     smallest: int = 16,  # pixels a side must have
 ) -> np.ndarray:  # (H, W, 3) uint8
     "A picture to learn from; an `ImageError` if it is too small."
-    img = np.asarray(read_img(file).convert("RGB"))
+    img = read_img(file)
+    img = np.asarray((_in_bytes(img) if img.mode[0] in "IF" else img).convert("RGB"))
     if min(img.shape[:2]) < smallest:
         raise ImageError(f"{file}: expected at least {smallest} x {smallest} pixels, got {img.shape[1]} x {img.shape[0]}")
     return img

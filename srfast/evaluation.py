@@ -28,7 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from .backbones import load_lpips
-from .core import ImageError, WeightsError, crop_frame, find_name, is_watched, to_tensor, to_uint8, whole_file
+from .core import ImageError, WeightsError, crop_frame, find_name, is_watched, pick_device, to_tensor, to_uint8, whole_file
 from .data import Pair, find_pictures, make_pair, read_pairs, read_rgb
 from .degrade import gaussian_blur
 from .metrics import l1, ms_ssim, ms_ssim_scales, mse, psnr, ssim
@@ -71,8 +71,8 @@ def _label(model) -> str:
     "What a table calls it: the name, the run, the file, the function or the class."
     if callable(model):
         return getattr(model, "__name__", type(model).__name__)
-    path = Path(model)
-    return path.absolute().parent.name if path.name == "model.safetensors" else path.name.removesuffix(".safetensors")
+    path = Path(model).absolute()
+    return path.parent.name if path.name == "model.safetensors" else path.name.removesuffix(".safetensors")
 
 # %% ../nbs/42_evaluation.ipynb #734bab8d
 def label_models(
@@ -82,7 +82,9 @@ def label_models(
     if isinstance(models, Mapping):
         return dict(models)
     models = [models] if isinstance(models, (str, Path)) or callable(models) else list(models)
-    labels = [_label(model) for model in models]
+    short = [_label(model) for model in models]
+    taken = [*short, *METHODS, *BASELINES]
+    labels = [label if callable(model) or label == model or taken.count(label) == 1 else str(model) for label, model in zip(short, models)]
     if twins := sorted({label for label in labels if labels.count(label) > 1}):
         raise ValueError(f"two models are called {', '.join(twins)}: give a dict with a label for each")
     return dict(zip(labels, models))
@@ -94,6 +96,7 @@ def load_models(
     device: str = "cpu",  # where weights named here go; callables stay where they are
 ) -> dict[str, Callable[[Tensor], Tensor]]:  # label -> (N,3,h,w) to (N,3,h scale, w scale)
     "The models ready to run, by their labels."
+    device = pick_device(device)
     return {label: _load(model, scale, device) for label, model in label_models(models).items()}
 
 # %% ../nbs/42_evaluation.ipynb #57c944be
@@ -319,7 +322,7 @@ def save_results(
         raise ValueError(f"expected a name ending in .csv, got {path.name!r}")
     path.parent.mkdir(parents=True, exist_ok=True)
     if data := os.environ.get("SRFAST_DATA"):
-        command = command.replace(data, "$SRFAST_DATA")
+        command = re.sub(rf"(?<![\w./-]){re.escape(data)}(?![\w.-])", "$SRFAST_DATA", command)
     traced = table.assign(commit=package_commit(), threads=torch.get_num_threads(), command=command)
     with whole_file(path) as tmp:
         traced.to_csv(tmp, index=False, float_format="%.4f", lineterminator="\n")

@@ -83,7 +83,7 @@ def list_models(
 ) -> dict[str, ModelCard]:  # by name
     "The bundled models and those in `folder`, read anew each time; what cannot enlarge is left out."
     found = dict(_bundled())
-    for entry in sorted(Path(folder).iterdir()) if folder else ():
+    for entry in sorted(Path(folder).iterdir()) if folder and Path(folder).is_dir() else ():
         path = entry / "model.safetensors" if entry.is_dir() else entry
         if path.suffix == ".safetensors" and path.is_file():
             name = entry.name if entry.is_dir() else entry.stem
@@ -419,7 +419,7 @@ def _stale(queue: JobQueue) -> list[Job]:
     with queue.changed:
         ended = sorted((job for job in queue.jobs.values() if job.ended), key=lambda job: -job.ended)
     for job in ended:
-        room -= job.answer.get("bytes", 0)
+        room -= job.answer.get("bytes", 0) + job.answer.get("copies", 0)  # copies in other formats
         if now - job.ended > queue.limits.keep or room < 0:
             found.append(job)
     return found

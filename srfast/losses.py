@@ -79,8 +79,8 @@ def tv_loss(
 def consistency_loss(
     sr: Tensor,  # result, (N, C, H, W)
     hr: Tensor | None = None,  # not looked at
-    *,
     lr_imgs: Tensor | None = None,  # what the generator was given, (N, C, h, w)
+    *,
     method: str = "bicubic",  # how `sr` is shrunk: a method of `imresize`
 ) -> Tensor:  # scalar
     "Mean absolute difference between the shrunk result and the input. Source: Garcia, srez (2016), with method='box'."

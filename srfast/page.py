@@ -148,10 +148,10 @@ def page(
     token: bool = False,  # whether the server asks for one
 ):  # HTML, as FastHTML takes it
     "The page with its settings."
-    minutes = max(1, round(limits.keep / 60))
+    time = f"{limits.keep:.0f} seconds" if limits.keep < 100 else f"{limits.keep / 60:.0f} minutes"
     top = Header(A(_mark(), Span("srfast"), href="/", cls="brand"), P("Small pictures, made large."), cls="top")
     listed = Section(H2("Your pictures"), Ol(id="list", role="list"), id="pictures", hidden=True)
-    kept = f"Pictures stay on this server, are forgotten after {minutes} minute{'' if minutes == 1 else 's'}, and go nowhere else."
+    kept = f"Pictures stay on this server, are forgotten after {time}, and go nowhere else."
     foot = Footer(P(kept), P(A("REST", href="/openapi.json"), f" · srfast {__version__}"))
     rest = [
         Noscript(P("This page needs JavaScript, its own and no other; or use the REST calls.", cls="note")),

@@ -48,6 +48,8 @@ def find_set(
     "Where the set lies; an `UnknownNameError` lists the near names."
     home = os.environ.get("SRFAST_DATA")
     root = Path(data) if data else Path(home) / "benchmark" if home else None
+    if not str(name):
+        raise ImageError("expected the name of a set or a folder of pictures, got ''")
     if root and (root / name).is_dir():
         return root / name
     if Path(name).is_dir():

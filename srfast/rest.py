@@ -72,6 +72,10 @@ async def _read_form(request: Request):
     try:
         with anyio.fail_after(_UPLOAD_SECONDS):
             return await request.form(max_files=1, max_fields=12, max_part_size=1000)
+    except HTTPException as e:
+        if "Part exceeded" in e.detail:
+            raise Refused(422, "expected the picture as a file with a name, and other fields of at most 1,000 bytes") from None
+        raise
     except TimeoutError:
         raise Refused(408, f"the picture did not arrive within {_UPLOAD_SECONDS} s") from None
 
@@ -143,7 +147,7 @@ def _in_format(queue: JobQueue, job: Job, wanted: str | None) -> Path:
             with _CONVERTING:
                 if not path.exists():
                     write_img(read_img(made, max_pixels=2 * queue.limits.max_pixels_out), path)
-                    job.answer["bytes"] += path.stat().st_size
+                    job.answer["copies"] = job.answer.get("copies", 0) + path.stat().st_size
         return path
     except (ValueError, OSError) as e:
         get_job(queue, job.id)  # a 404 where it has expired meanwhile

@@ -76,16 +76,18 @@ def check_same(
     run: Run,  # the folder
     asked: dict,  # recipe, data, init: as `run.json` holds them
 ) -> None:
-    "A `ValueError` that names what differs, if the folder holds checkpoints of another training, or of who knows which."
+    "A `ValueError` that names what differs, if the folder holds another training, or who knows which."
     file = run.path / "run.json"
-    if not run.checkpoints:
+    if not run.checkpoints and not (run.path / "model.safetensors").exists():
         return
     try:
         before = dict(json.loads(file.read_text()))
     except (FileNotFoundError, ValueError, TypeError) as e:
-        told = f"{file} is missing or damaged ({type(e).__name__}), so nobody knows what the checkpoints beside it belong to"
+        told = f"{file} is missing or damaged ({type(e).__name__}), so nobody knows what lies beside it"
         raise ValueError(f"{told}: put it back, or choose another folder") from None
     before, now = _leaves({k: before.get(k) for k in asked}), _leaves(json.loads(json.dumps(asked)))
+    if all(init and Path(init).exists() for init in (before.get("init"), now.get("init"))) and Path(before["init"]).samefile(now["init"]):
+        before["init"] = now["init"]
     new = {k for k in now.keys() - before.keys() if not now[k]}  # options that came with a later release, not made use of
     if changed := sorted(k for k in (before.keys() | now.keys()) - new if before.get(k) != now.get(k)):
         told = "; ".join(f"{k}: was {before.get(k)}, now {now.get(k)}" for k in changed)
@@ -100,8 +102,8 @@ def begin_run(
     check_same(run, asked)
     for name in ("checkpoints", "samples"):
         (run.path / name).mkdir(parents=True, exist_ok=True)
-    for file in run.path.rglob(".*"):
-        if re.fullmatch(r"\..+\.[0-9a-f]{8}(\.part)?\.\w+", file.name):
+    for file in (f for folder in (run.path, run.path / "checkpoints", run.path / "samples") for f in folder.glob(".*")):
+        if re.fullmatch(r"\..+\.[0-9a-f]{8}\.part\.\w+", file.name) and file.is_file():
             file.unlink()
     versions = dict(srfast=__version__, torch=torch.__version__, python=platform.python_version())
     with whole_file(run.path / "run.json") as tmp:

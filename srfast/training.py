@@ -6,6 +6,7 @@
 __all__ = ['Recipe', 'psnr_y', 'bicubic_psnr', 'parameter_groups', 'start_from', 'train']
 
 # %% ../nbs/30_training.ipynb #000a06bf
+import warnings
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -54,7 +55,7 @@ from srfast.stages import (
     stage_loss,
     stage_optimizer,
 )
-from .weights import find_weights, list_weights, read_state, save_weights
+from .weights import find_weights, list_weights, read_info, read_state, save_weights
 from .zoo import create_generator
 
 # %% ../nbs/30_training.ipynb #ceffc515
@@ -289,7 +290,10 @@ def start(
     init: str | Path,  # as `start_from` takes it
 ) -> None:
     "Gives the network trained weights to begin with."
-    start_from(self.outcome(net), init)
+    net = self.outcome(net)
+    left, own = start_from(net, init), net.state_dict()
+    if 2 * sum(own[name].numel() for name in left) > sum(v.numel() for v in own.values()):
+        warnings.warn(f"{init}: {len(left)} of {len(own)} tensors do not fit and begin at random", stacklevel=3)
 
 # %% ../nbs/30_training.ipynb #1f0db2f1
 @patch
@@ -303,6 +307,13 @@ def only(
     return replace(self, stages=[stage for stage in self.stages if stage.name in names])
 
 # %% ../nbs/30_training.ipynb #6dba91a6
+def _check_model(run: Run, recipe: Recipe) -> None:
+    "A `ValueError` if the folder holds a model trained to its end, and no checkpoints to tell."
+    model, steps = run.path / "model.safetensors", sum(stage.total for stage in recipe.stages)
+    if not run.checkpoints and model.exists() and read_info(model).story.get("steps") == steps:
+        raise ValueError(f"{run.path} holds a model trained to its end, and no checkpoints: choose another folder, or delete the model")
+
+# %% ../nbs/30_training.ipynb #f0a2e98a
 def train(
     recipe: Recipe,  # what to train and how
     data,  # folder of pictures, or whatever else `read_split` takes
@@ -322,6 +333,7 @@ def train(
     net, split = recipe.create(), recipe.read(data)
     asked = dict(recipe=asdict(recipe), data=split.fingerprint, init=str(init) if init else None)
     check_same(run, asked)
+    _check_model(run, recipe)
     pairs = recipe.shown(shown) or split.valid
     if init and load_checkpoint(run) is None:
         recipe.start(net, init)

@@ -72,6 +72,9 @@ def save_weights(
     return write_weights(net.state_dict(), path, info, half=half)
 
 # %% ../nbs/22_weights.ipynb #36391311
+_KINDS = {"generator": str, "scale": int, "options": dict, "story": dict, "scales": (list, tuple)}
+
+# %% ../nbs/22_weights.ipynb #09a5b66d
 def read_info(
     path: str | Path,  # a .safetensors file written by srfast
 ) -> WeightsInfo:  # without reading the weights
@@ -88,7 +91,10 @@ def read_info(
     if header is None:
         raise WeightsError(f"{path}: a safetensors file, but not of srfast: its header names no generator")
     try:
-        return WeightsInfo(**json.loads(header))
+        info = WeightsInfo(**json.loads(header))
+        if not all(isinstance(getattr(info, name), kind) for name, kind in _KINDS.items()) or set(map(type, info.scales)) - {int}:
+            raise TypeError("a value of another kind")
+        return info
     except (TypeError, ValueError) as e:
         raise WeightsError(f"{path}: header not understood ({e}); written by a newer srfast?") from None
 
@@ -97,8 +103,11 @@ def read_state(
     path: str | Path,  # a .safetensors file
 ) -> dict[str, torch.Tensor]:  # float32, on the CPU
     "The tensors of a weights file; half precision becomes float32."
-    with safe_open(path, "pt") as f:
-        state = {key: f.get_tensor(key) for key in f.keys()}
+    try:
+        with safe_open(path, "pt") as f:
+            state = {key: f.get_tensor(key) for key in f.keys()}
+    except SafetensorError as e:
+        raise WeightsError(f"{path}: expected a safetensors file, got something else or a damaged one ({e})") from None
     return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
 
 # %% ../nbs/22_weights.ipynb #700fbd06
@@ -181,12 +190,12 @@ def load_generator(
     info = read_info(path)
     if info.generator not in GENERATORS:
         raise WeightsError(f"{path}: made for the generator {info.generator!r}, which this srfast does not have")
-    net = create_generator(info.generator, info.scale, **info.options)
-    if scale in info.scales:
-        at_scale(net, scale)
     try:
+        net = create_generator(info.generator, info.scale, **info.options)
+        if scale in info.scales:
+            at_scale(net, scale)
         net.load_state_dict(read_state(path))
-    except RuntimeError as e:
+    except (RuntimeError, TypeError, ValueError) as e:
         raise WeightsError(f"{path}: does not fit {info.generator} x{info.scale}: {str(e).splitlines()[-1].strip()}") from None
     net.info = info
     return net.eval().requires_grad_(False)

@@ -132,6 +132,10 @@ REFUSED = {
     "training from unknown weights": (2, "unknown model 'phto'", "train many -o run --scale 2 --size 32 --init phto"),
     "training with a negative rate": (
         2, "lr", "train many -o run --generator house_small --scale 2 --size 8 --bs 1 --epochs 1 --lr-max -1"),
+    "training with a loss twice": (2, "got 'mse=1,mse=2'", "train many -o run --scale 2 --size 32 --loss mse=1,mse=2"),
+    "a table of another kind": (2, "a file ending in .csv, got out.txt", "evaluate fast many --scale 2 --csv out.txt"),
+    "a set without a name": (2, "the name of a set", "benchmark --sets many, --scale 2"),
+    "no such recipe": (2, "no recipe is called 'nosuch*'", "recipes nosuch*"),
     "demo into a file": (2, "ok.png", "demo -o ok.png"),
 }
 

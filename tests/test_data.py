@@ -14,6 +14,7 @@ from worker import RECIPE, at, crash, same_weights
 
 from srfast import datasets
 from srfast.core import ImageError
+from srfast.data import find_pictures, read_rgb
 from srfast.datasets import Archive, NamedSet, find_set
 from srfast.degrade import Degradation
 from srfast.resize import imresize
@@ -144,3 +145,18 @@ def test_results_can_be_shown(pictures):
     learn.show_results(max_n=1)
     assert [ax.get_title() for ax in plt.gcf().axes] == ["low", "result", "original"]
     plt.close("all")
+
+
+@pytest.mark.parametrize("kind", ["uint16", "int32", "float32"])
+def test_deep_greys_are_read_as_they_look(kind, tmp_path):
+    grey = np.arange(1024, dtype=np.uint16).reshape(32, 32) * 64
+    Image.fromarray((grey / 65535 if kind == "float32" else grey).astype(kind)).save(tmp_path / "a.tif")
+    read = read_rgb(tmp_path / "a.tif")
+    assert read.shape == (32, 32, 3) and np.abs(read[..., 0] - grey / 257).max() <= .51
+
+
+def test_a_run_among_its_pictures_goes_on(pictures, tmp_path):
+    shutil.copytree(pictures, tmp_path / "photos")
+    count = len(find_pictures(tmp_path / "photos"))
+    for _ in range(2): train(SHORT, tmp_path / "photos", tmp_path / "photos/run", progress=False)
+    assert list((tmp_path / "photos/run/samples").glob("*.png")) and len(find_pictures(tmp_path / "photos")) == count

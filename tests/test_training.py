@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from safetensors.torch import load_file
-from worker import RECIPE, Work, at, limit_files, same_weights, spoil_gradient, spoil_input
+from worker import RECIPE, STAGES, Work, at, limit_files, same_weights, spoil_gradient, spoil_input
 
 from srfast.runs import Run, load_checkpoint
 from srfast.training import train
@@ -97,6 +97,33 @@ def test_checkpoints_of_who_knows_what_are_refused(text, pictures, whole, tmp_pa
     with pytest.raises(ValueError, match="run.json is missing or damaged"):
         train(RECIPE, pictures, tmp_path, device="cpu", progress=False)
     if text: assert file.read_text() == text
+
+
+def test_a_finished_model_without_its_checkpoints_is_not_trained_over(pictures, whole, tmp_path):
+    shutil.copytree(whole.path, tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(tmp_path / "checkpoints")
+    files = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    with pytest.raises(ValueError, match="trained to its end, and no checkpoints"):
+        train(RECIPE, pictures, tmp_path, device="cpu", progress=False)
+    with pytest.raises(ValueError, match="holds another training .*seed"):
+        train(replace(RECIPE, seed=1), pictures, tmp_path, device="cpu", progress=False)
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == files
+
+
+def test_hidden_files_of_others_stay(pictures, tmp_path):
+    (tmp_path / "web").mkdir()
+    others = [tmp_path / name for name in ("web/.main.1a2b3c4d.js", ".secret.deadbeef.txt", "web/.a.deadbeef.part.png")]
+    for file in [*others, tmp_path / ".history.deadbeef.part.csv"]: file.write_text("x")
+    assert Work(pictures, tmp_path, recipe=replace(RECIPE, stages=(replace(STAGES[0], epochs=1),))).end() == "done"
+    assert sorted(p for p in tmp_path.rglob(".*")) == sorted(others)
+
+
+def test_weights_to_start_from_may_be_spelled_in_another_way(pictures, whole, tmp_path, monkeypatch):
+    monkeypatch.chdir(whole.path.parent)
+    for init in (whole.path.name, f"./{whole.path.name}", str(whole.path)):
+        train(RECIPE, pictures, tmp_path, init=init, stages=[STAGES[0].name], device="cpu", progress=False)
+    with pytest.raises(ValueError, match="init: was .*, now photo"):
+        train(RECIPE, pictures, tmp_path, init="photo", stages=[STAGES[0].name], device="cpu", progress=False)
 
 
 def test_another_seed_gives_other_weights(pictures, whole, tmp_path):
