@@ -286,6 +286,11 @@ class _Report:
         self.bar.close()
 
 # %% ../nbs/41_inference.ipynb #b6f1403f
+def _part(progress: bool | Callable[[float], None] | None, number: int, count: int) -> bool | Callable[[float], None] | None:
+    "What to tell of one of several pictures, so that all together rise to 1 once."
+    return (lambda done: progress((number + done) / count)) if callable(progress) else progress
+
+# %% ../nbs/41_inference.ipynb #54a006dc
 def _is_same(plane: np.ndarray) -> bool:
     "Whether all pixels are equal."
     return bool((plane == plane[:1, :1]).all())
@@ -436,7 +441,8 @@ class Upscaler:
         "The picture enlarged, of the same kind, mode and type, with transparency, depth, frames, profile, EXIF, XMP, size on paper."
         wish = dict(scale=scale, size=size, width=width, height=height, longest=longest)
         if isinstance(img, (list, tuple)):
-            return [self(one, **wish, return_trust=return_trust, progress=progress) for one in img]
+            parts = [_part(progress, i, len(img)) for i in range(len(img))]
+            return [self(one, **wish, return_trust=return_trust, progress=part) for one, part in zip(img, parts)]
         maps = [] if return_trust else None
         result = self._upscale(img, wish, maps, progress)
         several = isinstance(img, Tensor) and img.ndim == 4 or return_trust and len(maps) > 1
@@ -445,7 +451,7 @@ class Upscaler:
     def _upscale(self, img, wish: dict, maps: list | None, progress):
         "One picture of any kind; its trust map, or those of its frames, go to `maps`."
         if isinstance(img, Tensor) and img.ndim == 4:
-            results = [self._upscale(one, wish, maps, progress) for one in img]
+            results = [self._upscale(one, wish, maps, _part(progress, i, len(img))) for i, one in enumerate(img)]
             return torch.stack(results) if results else img.new_empty((0, img.shape[1], *target_shape(*img.shape[2:], **wish)))
         if isinstance(img, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(img, "read"):
             with open_img(img, max_pixels=self.max_pixels_in) as opened:

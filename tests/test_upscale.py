@@ -880,6 +880,13 @@ def test_progress_rises_to_1(scale):
     assert all(0 < fraction <= 1 for fraction in told)
 
 
+@pytest.mark.parametrize("imgs", [[waves(), RGB], torch.rand(3, 3, 9, 8)], ids=["list", "batch"])
+def test_progress_of_several_rises_to_1_once(imgs):
+    told = []
+    UPSCALER(imgs, 2, progress=told.append)
+    assert told == sorted(told) and told.count(1) == 1 and len(told) == len(imgs)
+
+
 def test_an_error_in_progress_stops_the_work():
     def stop(fraction):
         raise InterruptedError
