@@ -78,7 +78,7 @@ def serve(
     "Serve a page to enlarge pictures in the browser, and REST calls."
     _need_web()
     pick_device(device)
-    if token and not (token.isascii() and token.isprintable() and token == token.strip()):
+    if token is not None and not (token and token.isascii() and token.isprintable() and token == token.strip()):
         raise ValueError("expected a token of plain letters, digits and signs, which every client can send")
     door = _listen(host, port)
     from srfast.jobs import JobQueue, Limits

@@ -29,6 +29,11 @@ from .resize import imresize
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm", ".gif", ".avif")
 
 # %% ../nbs/21_data.ipynb #9bde62b0
+def _holds_samples(folder: Path) -> bool:
+    "Whether a training run keeps its samples there."
+    return folder.name == "samples" and (folder.parent / "run.json").exists()
+
+# %% ../nbs/21_data.ipynb #5186c4bd
 def find_pictures(
     folder: str | Path,  # searched with all folders below it
 ) -> list[Path]:  # sorted, hidden files left out
@@ -37,7 +42,7 @@ def find_pictures(
     if not folder.is_dir():
         raise ImageError(f"{folder}: expected a folder of pictures, got {'a file' if folder.exists() else 'no such folder'}")
     found = (f for f in folder.rglob("*") if f.suffix.lower() in PICTURE_SUFFIXES and not f.name.startswith("."))
-    files = sorted(f for f in found if f.is_file() and not (f.parent.name == "samples" and (f.parent.parent / "run.json").exists()))
+    files = sorted(f for f in found if f.is_file() and not (f.parent != folder and _holds_samples(f.parent)))
     if not files:
         raise ImageError(f"{folder}: no picture found (looked for {', '.join(PICTURE_SUFFIXES)})")
     return files

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FORMATS', 'DAMAGE', 'MOVING', 'pixel_limit', 'named_errors', 'source_name', 'frame_count', 'open_img', 'Picture',
-           'deep_picture', 'upper_bits', 'deep_values', 'exif_bytes', 'upright_size', 'upright', 'read_frames',
-           'gather', 'read_img']
+           'deep_picture', 'upper_bits', 'deep_values', 'copy_exif', 'exif_bytes', 'upright_size', 'upright',
+           'read_frames', 'gather', 'read_img']
 
 # %% ../nbs/01_image.ipynb #2f3d4f32
 import io
@@ -265,8 +265,17 @@ class Picture(Image.Image):
         "Which frame is shown."
         return self._frame
 
+    def as_shown(self) -> list[Image.Image]:
+        "The frames, the one that is shown with all that was done to it."
+        shown = self.frames[self._frame]
+        if (self.im, self.mode, self.info) == (shown.im, shown.mode, shown.info):
+            return self.frames
+        shown = self._new(self.im)
+        shown.info = self.info
+        return [*self.frames[: self._frame], shown, *self.frames[self._frame + 1 :]]
+
     def __reduce__(self):  # so that it goes whole from process to process
-        return Picture, (self.frames, self.deep if self.n_frames == 1 else None), self._frame
+        return Picture, (self.as_shown(), self.deep if self.n_frames == 1 else None), self._frame
 
     def __setstate__(self, frame: int) -> None:
         deep = self.deep
@@ -304,13 +313,36 @@ _RESOLUTION = {282, 283, 296}  # of a TIFF it is the `dpi` of its `info`
 _OF_LAYOUT = re.compile(r'\{"shape"|ImageJ=|<\?xml|<OME')  # what programs write of the layout into the description
 
 # %% ../nbs/01_image.ipynb #a50cd3ef
+def _as_read(value):
+    "Text beyond ASCII as its bytes: Pillow reads those as Latin-1, and writes question marks."
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return value.encode("latin-1" if max(value) < "\u0100" else "utf-8")
+
+# %% ../nbs/01_image.ipynb #132b387c
+def copy_exif(
+    exif: Image.Exif,  # of a picture or loaded from bytes
+) -> Image.Exif:  # to be changed; `get_ifd` gives its folders, of which empty ones are left out
+    "The same EXIF, independent of the file."
+    copy = Image.Exif()
+    copy.endian = exif.endian
+    copy.update({tag: _as_read(value) for tag, value in exif.items() if tag not in (0x8769, 0x8825)})
+    for tag in (0x8769, 0x8825):
+        folder = dict(exif.get_ifd(tag))
+        if 0xA005 in folder:
+            folder[0xA005] = dict(exif.get_ifd(0xA005))
+        if folder := {key: _as_read(value) for key, value in folder.items() if value != {}}:
+            copy.get_ifd(tag).update(folder)
+            copy[tag] = 0  # where a file would say at which byte
+    return copy
+
+# %% ../nbs/01_image.ipynb #d11dd139
 def exif_bytes(
     img: Image.Image,  # any picture
 ) -> bytes:  # empty if there is none or it is damaged
     "The EXIF of `img` without what describes the layout of a file."
     try:
-        exif = Image.Exif()
-        exif.load(img.getexif().tobytes())
+        exif = copy_exif(img.getexif())
         layout = _LAYOUT | _RESOLUTION if hasattr(img, "tag_v2") else _LAYOUT
         for tag in [tag for tag in exif if tag in layout or tag == 270 and _OF_LAYOUT.match(str(exif[tag]))]:
             del exif[tag]
@@ -417,7 +449,7 @@ def read_frames(
 ) -> Iterator[Image.Image]:  # each with its `duration` in milliseconds where it is an animation
     "The frames or pages of `img`, decoded and upright, one at a time; a TIFF's small copies of a page are left out."
     if isinstance(img, Picture) and img.n_frames > 1:
-        yield from (upright(frame, name) for frame in img.frames)
+        yield from (upright(frame, name) for frame in img.as_shown())
         return
     limit, seen, numbers, shown = pixel_limit("in", max_pixels), 0, list(_frames(img)), img.tell()
     for count, number in enumerate(numbers, 1):

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from .core import ImageError
-from .image import DAMAGE, deep_picture, deep_values, exif_bytes, named_errors
+from .image import DAMAGE, copy_exif, deep_picture, deep_values, exif_bytes, named_errors
 
 # %% ../nbs/06_planes.ipynb #441109e5
 @dataclass(frozen=True)
@@ -78,8 +78,9 @@ def enlarged_info(
         info["xmp"] = _resized_xmp(info["xmp"], after)
     try:
         exif.load(info.get("exif", b""))
-        camera = exif.get_ifd(0x8769)
+        exif = copy_exif(exif)
         exif.update({tag: float(exif[tag]) * factor for tag, factor in zip((282, 283), factors) if tag in exif})
+        camera = exif.get_ifd(0x8769)
         camera.update({tag: n for tag, n in zip((0xA002, 0xA003), after) if tag in camera})
         return info | ({"exif": exif.tobytes()} if "exif" in info else {})
     except DAMAGE:

@@ -30,12 +30,13 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from . import __version__
-from .core import is_watched, to_tensor, to_uint8, whole_file
+from .core import UnknownNameError, WeightsError, is_watched, to_tensor, to_uint8, whole_file
 from .data import Pair, middle_of
 from .layers import at_scale
 from .ranks import any_rank, mean_of_ranks, rank
 from .resize import imresize
 from .stages import Stage
+from .weights import find_weights
 
 # %% ../nbs/29_runs.ipynb #2181bd00
 class Run:
@@ -72,6 +73,14 @@ def _leaves(value, name: str = "") -> dict:
     return {name: value}
 
 # %% ../nbs/29_runs.ipynb #e56dc2d7
+def _same_weights(init: str | None, other: str | None) -> bool:
+    "Whether two spellings lead to one file."
+    try:
+        return find_weights(init).samefile(find_weights(other))
+    except (WeightsError, UnknownNameError, TypeError, OSError):
+        return False
+
+# %% ../nbs/29_runs.ipynb #45a58721
 def check_same(
     run: Run,  # the folder
     asked: dict,  # recipe, data, init: as `run.json` holds them
@@ -86,7 +95,7 @@ def check_same(
         told = f"{file} is missing or damaged ({type(e).__name__}), so nobody knows what lies beside it"
         raise ValueError(f"{told}: put it back, or choose another folder") from None
     before, now = _leaves({k: before.get(k) for k in asked}), _leaves(json.loads(json.dumps(asked)))
-    if all(init and Path(init).exists() for init in (before.get("init"), now.get("init"))) and Path(before["init"]).samefile(now["init"]):
+    if _same_weights(before.get("init"), now.get("init")):
         before["init"] = now["init"]
     new = {k for k in now.keys() - before.keys() if not now[k]}  # options that came with a later release, not made use of
     if changed := sorted(k for k in (before.keys() | now.keys()) - new if before.get(k) != now.get(k)):

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from .core import ImageError, whole_file
-from .image import DAMAGE, MOVING, deep_values, frame_count, named_errors, read_frames, upper_bits
+from .image import DAMAGE, MOVING, copy_exif, deep_values, frame_count, named_errors, read_frames, upper_bits
 from .planes import Planes, carried, join_img, split_img
 
 # %% ../nbs/07_write.ipynb #6b701c49
@@ -155,6 +155,7 @@ def _tiff_extras(extra: dict) -> dict:
     "EXIF with XMP in it, as Pillow writes both, and a value for everything: a page without takes what the first page has."
     exif = Image.Exif()
     exif.load(extra.get("exif", b""))
+    exif = copy_exif(exif)
     if "xmp" in extra:
         exif[700] = extra["xmp"]
     packed = {} if 0x8769 not in exif and 0x8825 not in exif else {"compression": None}
@@ -224,13 +225,13 @@ def _deep_tiff(deep: np.ndarray, mode: str, extra: dict) -> Iterator[bytes]:
     yield strip
 
 # %% ../nbs/07_write.ipynb #791fc83f
-def _save(img: Image.Image, path: Path, kind: str, options: dict) -> None:
-    "`img` with all its frames in the file `path`."
-    frames = [img] if frame_count(img) == 1 else list(read_frames(img))
-    deep, frames = [deep_values(frame) for frame in frames], [_fit_mode(frame, kind) for frame in frames]
+def _save(frames: list[Image.Image], path: Path, kind: str, options: dict) -> None:
+    "All frames of a picture in the file `path`."
+    mode, deep = frames[0].mode, [deep_values(frame) for frame in frames]
+    frames = [_fit_mode(frame, kind) for frame in frames]
     extra = _extras(frames[0], kind)
-    if len(frames) == 1 and deep[0] is not None and kind in ("PNG", "TIFF") and (kind, img.mode) != ("PNG", "CMYK"):
-        parts = (_deep_png if kind == "PNG" else _deep_tiff)(deep[0], img.mode, extra)
+    if len(frames) == 1 and deep[0] is not None and kind in ("PNG", "TIFF") and (kind, mode) != ("PNG", "CMYK"):
+        parts = (_deep_png if kind == "PNG" else _deep_tiff)(deep[0], mode, extra)
         with open(path, "wb") as file:
             file.writelines(parts)
         return
@@ -252,7 +253,9 @@ def write_img(
         raise TypeError(f"expected a PIL image, got {type(img).__name__}")
     path = Path(path)
     kind, options = _SUFFIXES[check_suffix(path)]
-    check_fits(path, img.size, img.has_transparency_data, frames_kind(img))
+    with named_errors(str(path), "could not be written"):
+        frames = [img] if img.format is None and frame_count(img) == 1 else list(read_frames(img))
+    check_fits(path, frames[0].size, frames[0].has_transparency_data, frames_kind(img))
     with named_errors(str(path), "could not be written"), whole_file(path) as tmp:
-        _save(img, tmp, kind, options)
+        _save(frames, tmp, kind, options)
     return path

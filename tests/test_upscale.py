@@ -478,6 +478,23 @@ def test_results_go_whole_from_process_to_process():
         np.testing.assert_array_equal(deep_values(send(deep)), deep_values(deep))
 
 
+def test_results_that_were_edited_go_as_they_are():
+    for edit in (lambda img: img.thumbnail((20, 15)), lambda img: img.putalpha(7), lambda img: setattr(img, "info", {"dpi": (11, 11)})):
+        for img in (UPSCALER(sixteen_bits(), 2), UPSCALER(movie("gif")[0], 2)):
+            edit(img)
+            again = pickle.loads(pickle.dumps(img))
+            assert (again.mode, again.size, again.info.get("dpi")) == (img.mode, img.size, img.info.get("dpi"))
+            np.testing.assert_array_equal(np.asarray(again), np.asarray(img))
+
+
+def test_an_opened_tiff_is_written_without_its_small_copy(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(waves(5, 6), photometric="rgb", subfiletype=1, metadata=None)
+        file.write(waves(), photometric="rgb", metadata=None)
+    for suffix in ("png", "tif"):
+        assert written(Image.open(tmp_path / "a.tif"), tmp_path / f"b.{suffix}").size == RGB.size
+
+
 def test_what_cannot_move_is_told(tmp_path):
     with pytest.raises(srfast.ImageError, match="holds no animation"): srfast.write_img(UPSCALER(movie("gif")[0], 2), tmp_path / "film.jpg")
     assert list(tmp_path.iterdir()) == []
@@ -628,6 +645,24 @@ def test_xmp_tells_of_no_turn_and_of_the_new_size_and_exif_goes_with_it(suffix, 
     told = found.info.get("xmp") or found.info["XML:com.adobe.xmp"].encode()
     assert told == b'<x  exif:PixelXDimension="48"><exif:PixelYDimension>40</exif:PixelYDimension></x>'
     assert found.size == (48, 40) and found.getexif()[0x013B] == "artist"
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif"])
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_what_a_tiff_says_stays_byte_by_byte(order, big, suffix, tmp_path):
+    if (order, big) == (">", True): pytest.skip("Pillow reads no big-endian BigTIFF")
+    artist = "Müller".encode()
+    with tifffile.TiffWriter(tmp_path / "a.tif", bigtiff=big, byteorder=order) as file:
+        tag = (315, 2, len(artist) + 1, artist + b"\0", True)
+        file.write(waves(), photometric="rgb", software="scanner", metadata=None, extratags=[tag])
+    found = written(UPSCALER(tmp_path / "a.tif", 2), tmp_path / f"b.{suffix}").getexif()
+    assert found[305] == "scanner" and found[315].encode("latin-1") == artist
+    assert 0x8769 not in found and not {256, 257, 273, 279} & set(found) or suffix == "tif"
+    if suffix == "tif":
+        with tifffile.TiffFile(tmp_path / "b.tif") as file:
+            assert file.pages[0].compression.name == "ADOBE_DEFLATE" and 34665 not in file.pages[0].tags
+            np.testing.assert_array_equal(file.asarray(), UPSCALER(waves(), 2))
 
 
 def profile_of(space):
