@@ -197,14 +197,17 @@ def _enlarge_shape(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     "(H, W, C) of two values at `shape`: smooth contours, an edge a pixel or two wide."
     top = 1 if mask.dtype.kind == "f" else np.iinfo(mask.dtype).max
     scale = math.sqrt(shape[0] * shape[1] / mask[..., 0].size)
-    if scale <= 1:
-        large = imresize(mask.astype(np.float32) / top, size=shape)
-    else:
-        large = imresize(_contoured(mask > top / 2), size=shape)
-        slopes = np.gradient(np.pad(large, ((1, 1), (1, 1), (0, 0)), mode="edge"), axis=(0, 1))
-        large = (large - 0.5) / (1.5 * np.hypot(*slopes)[1:-1, 1:-1].clip(0.025 / scale)) + 0.5
-    large = large.clip(0, 1) * top
-    return (large if mask.dtype.kind == "f" else np.rint(large)).astype(mask.dtype)
+    soft = imresize(_contoured(mask > top / 2) if scale > 1 else mask.astype(np.float32) / top, size=shape)
+    soft, large = np.pad(soft, ((1, 1), (1, 1), (0, 0)), mode="edge"), np.empty((*shape, mask.shape[2]), mask.dtype)
+    for start in range(0, shape[0], 256):
+        wide = soft[start : start + 258]
+        band = wide[1:-1, 1:-1]
+        if scale > 1:
+            slope = np.hypot(wide[2:, 1:-1] - wide[:-2, 1:-1], wide[1:-1, 2:] - wide[1:-1, :-2]) / 2
+            band = (band - 0.5) / (1.5 * slope.clip(0.025 / scale)) + 0.5
+        band = band.clip(0, 1) * top
+        large[start : start + 256] = band if mask.dtype.kind == "f" else np.rint(band)
+    return large
 
 # %% ../nbs/41_inference.ipynb #d3069555
 @lru_cache(maxsize=16)
