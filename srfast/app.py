@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 import typer
 
 from .cli import app as commands
-from .core import pick_device
 
 # %% ../nbs/57_app.ipynb #df37d24d
 def _amount(text: str) -> int:
@@ -77,6 +76,8 @@ def serve(
 ) -> None:
     "Serve a page to enlarge pictures in the browser, and REST calls."
     _need_web()
+    from srfast.core import pick_device
+
     pick_device(device)
     if token is not None and not (token and token.isascii() and token.isprintable() and token == token.strip()):
         raise ValueError("expected a token of plain letters, digits and signs, which every client can send")
