@@ -194,7 +194,8 @@ def _upscale_file(upscaler: Callable, job: _Job, wish: dict, force: bool, pictur
         write_img(img, job.target)
     except ValueError as e:
         raise RuntimeError(e) from e
-    typer.echo(f"{job.target}  {img.width} x {img.height}  {time.perf_counter() - start:.1f} s")
+    chosen = f"  {img.info['model']}" if "model" in img.info else ""
+    typer.echo(f"{job.target}  {img.width} x {img.height}  {time.perf_counter() - start:.1f} s{chosen}")
 
 # %% ../nbs/50_cli.ipynb #9561c664
 @app.command()

@@ -478,7 +478,7 @@ def _allowed_shape(upscaler, shape: tuple[int, int], wish: dict, name: str, fram
 # %% ../nbs/41_inference.ipynb #f17db5d9
 def _upscale_frames(upscaler, img: Image.Image, name: str, wish: dict, maps: list | None, progress) -> Image.Image:
     "A PIL image, decoded or not, enlarged frame by frame."
-    frames, results, made = frame_count(img), [], 0
+    frames, results, made, auto = frame_count(img), [], 0, bool(upscaler.choices)
     if 0 not in img.size:
         _allowed_shape(upscaler, upright_size(img)[::-1], wish, name, 1 if img.format == "TIFF" else frames)
     with _Report(progress, frames) as report:
@@ -489,7 +489,9 @@ def _upscale_frames(upscaler, img: Image.Image, name: str, wish: dict, maps: lis
                 raise PixelLimitError(f"{name}: expected a result of at most {upscaler.max_pixels_out:,} pixels, got {made:,} and more")
             upscaler = upscaler.suited(img)  # of several frames the first one chooses
             results.append(join_img(_enlarge_planes(upscaler, split_img(frame, name), shape, report, maps)))
-    return gather(results)
+    result = gather(results)
+    result.info |= {"model": upscaler.model} if auto else {}
+    return result
 
 # %% ../nbs/41_inference.ipynb #92cbeea0
 def upscale(

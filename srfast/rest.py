@@ -56,7 +56,7 @@ def tell_job(
     if job.started:
         told["seconds"] = round((job.ended or time.monotonic()) - job.started, 2)
     if job.state == "done":
-        told |= {"result_size": job.answer["size"], "bytes": job.answer["bytes"]}
+        told |= {"result_size": job.answer["size"], "bytes": job.answer["bytes"], "chosen": job.answer["chosen"]}
     if job.state == "failed":
         told |= {"status": job.answer["status"], "error": job.answer["error"]}
     return told
@@ -256,6 +256,7 @@ def _schemas() -> dict:
     side, share = {"type": "integer", "minimum": 1}, {"type": "number", "minimum": 0, "maximum": 1, "default": 0}
     job = _object(
         id="string", name="string", state=states, position="integer", progress="number", model="string", detail="number",
+        chosen={"type": ["string", "null"], "description": "what auto took"},
         size=pair, result_size=pair, frames="integer", formats=formats, left=maybe, seconds=maybe, bytes="integer",
         status="integer", error="string",
     )

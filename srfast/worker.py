@@ -52,7 +52,8 @@ def _do(task: dict, tell: Callable[[float], None]) -> dict:
     try:
         result = upscale(source.read_bytes(), **task["options"], progress=tell)
         target = write_img(result, source.with_name(f"result.{task['format']}"))
-        return {"status": 200, "result": str(target), "size": result.size, "bytes": target.stat().st_size}
+        told = {"result": str(target), "size": result.size, "bytes": target.stat().st_size, "chosen": result.info.get("model")}
+        return {"status": 200} | told
     except PixelLimitError as e:
         return {"status": 413, "error": sentence(e, "the given bytes")}
     except ImageError as e:

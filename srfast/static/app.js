@@ -116,8 +116,8 @@ function tidy() {
 function describe(item) {
   const { job, file } = item;
   if (item.state !== "done") return bytes(file.size);
-  const detail = job.detail ? `, detail ${job.detail}` : "";
-  return `${pixels(job.size)} to ${pixels(job.result_size)} · ${bytes(job.bytes)} · ${seconds(job.seconds)} · ${job.model}${detail}`;
+  const detail = job.detail ? `, detail ${job.detail}` : "", model = job.chosen ? `${job.model}: ${job.chosen}` : job.model;
+  return `${pixels(job.size)} to ${pixels(job.result_size)} · ${bytes(job.bytes)} · ${seconds(job.seconds)} · ${model}${detail}`;
 }
 
 function change(item, state, told) {
