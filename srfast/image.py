@@ -321,9 +321,12 @@ def _as_read(value):
 
 # %% ../nbs/01_image.ipynb #132b387c
 def copy_exif(
-    exif: Image.Exif,  # of a picture or loaded from bytes
+    exif: Image.Exif | bytes,  # of a picture, or as in its `info`
 ) -> Image.Exif:  # to be changed; `get_ifd` gives its folders, of which empty ones are left out
     "The same EXIF, independent of the file."
+    if isinstance(exif, bytes):
+        exif, data = Image.Exif(), exif
+        exif.load(data)
     copy = Image.Exif()
     copy.endian = exif.endian
     copy.update({tag: _as_read(value) for tag, value in exif.items() if tag not in (0x8769, 0x8825)})

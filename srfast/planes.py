@@ -69,7 +69,7 @@ def enlarged_info(
 ) -> dict:  # the same, with resolution and size brought up to date
     "`info` for the enlarged picture: DPI grows with the pixels, so that the size on paper stays."
     factors = [new / old for new, old in zip(after, before)]
-    info, exif = dict(info), Image.Exif()
+    info = dict(info)
     if "dpi" in info:
         info["dpi"] = tuple(float(x) * factor for x, factor in zip(info["dpi"], factors))
         if not _is_dpi(info["dpi"]):
@@ -77,8 +77,7 @@ def enlarged_info(
     if "xmp" in info:
         info["xmp"] = _resized_xmp(info["xmp"], after)
     try:
-        exif.load(info.get("exif", b""))
-        exif = copy_exif(exif)
+        exif = copy_exif(info.get("exif", b""))
         exif.update({tag: float(exif[tag]) * factor for tag, factor in zip((282, 283), factors) if tag in exif})
         camera = exif.get_ifd(0x8769)
         camera.update({tag: n for tag, n in zip((0xA002, 0xA003), after) if tag in camera})

@@ -153,9 +153,7 @@ def _extras(img: Image.Image, kind: str) -> dict:
 # %% ../nbs/07_write.ipynb #b37f1e8b
 def _tiff_extras(extra: dict) -> dict:
     "EXIF with XMP in it, as Pillow writes both, and a value for everything: a page without takes what the first page has."
-    exif = Image.Exif()
-    exif.load(extra.get("exif", b""))
-    exif = copy_exif(exif)
+    exif = copy_exif(extra.get("exif", b""))
     if "xmp" in extra:
         exif[700] = extra["xmp"]
     packed = {} if 0x8769 not in exif and 0x8825 not in exif else {"compression": None}
