@@ -5,11 +5,15 @@ import json
 from pathlib import Path
 
 import floors
+import measure_peers
 import notebooks
 import numpy as np
 import pytest
 import readme
+import torch
 from PIL import Image
+
+from srfast.evaluation import multiply_adds
 
 
 def as_png(img):
@@ -225,3 +229,17 @@ def test_readme_check_catches_drift(tmp_path, monkeypatch, capsys):
     (tmp_path / "README.md").write_text("edited by hand\n")
     assert readme.main() == 1 and "make export" in capsys.readouterr().out
     assert (tmp_path / "README.md").read_text() == "edited by hand\n"
+
+
+def test_peers_are_the_networks_of_their_papers():
+    peers = measure_peers.create_peers()
+    assert sum(p.numel() for p in peers["RLFN"].parameters()) == 543_740  # table 1 of its paper: 543 K
+    for name, net in peers.items():
+        assert net(torch.rand(1, 3, 24, 20)).shape[2:] == (96, 80), name
+    assert round(multiply_adds(peers["CARN"], 4), 1) == 90.9 and round(multiply_adds(peers["IMDN"], 4), 1) == 40.9  # as published
+
+
+def test_a_peer_of_another_size_is_refused(monkeypatch):
+    monkeypatch.setattr(measure_peers, "Local", measure_peers.SpatialAttention)
+    with pytest.raises(ValueError, match="parameters of RLFN"):
+        measure_peers.create_peers()
