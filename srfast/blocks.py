@@ -41,7 +41,7 @@ class PairPatch(ItemTransform):
 
     def encodes(self, pair):
         side, k = self.size // self.scale, random.randrange(8) if self.dice else 0
-        room = [n - side for n in pair[0].size]
+        room = [min(small, large // self.scale) - side for small, large in zip(*(img.size for img in pair))]
         if min(room) < 0:
             raise ImageError(f"expected an original of at least {self.size} x {self.size} pixels, got {pair[1].size}")
         x, y = (random.randint(0, n) if self.dice else n // 2 for n in room)

@@ -221,11 +221,11 @@ def train(
     generator: Annotated[Optional[str], typer.Option(help="Network to train; default house.")] = None,
     scale: Annotated[Optional[int], typer.Option(min=1, help="Enlargement to learn; default 4, or the recipe's.")] = None,
     epochs: Annotated[Optional[int], typer.Option(min=1, help="Of the last stage; default 30, or the recipe's.")] = None,
-    steps: Annotated[Optional[int], typer.Option(min=1, help="Batches an epoch; default 500, or the recipe's.")] = None,
-    size: Annotated[Optional[int], typer.Option(help="Side of a patch in pixels of the large picture; default 32 x scale.")] = None,
-    bs: Annotated[Optional[int], typer.Option(min=1, help="Patches a batch; default 16.")] = None,
-    lr_max: Annotated[Optional[float], typer.Option(help="Largest learning rate; default 1e-3.")] = None,
-    loss: Annotated[Optional[str], typer.Option(help="A loss, or several with weights: mse=1,tv=0.001; default l1.")] = None,
+    steps: Annotated[Optional[int], typer.Option(min=1, help="Its batches an epoch; default 500, or the recipe's.")] = None,
+    size: Annotated[Optional[int], typer.Option(help="Side of its patches in pixels of the large picture; default 32 x scale.")] = None,
+    bs: Annotated[Optional[int], typer.Option(min=1, help="Its patches a batch; default 16.")] = None,
+    lr_max: Annotated[Optional[float], typer.Option(help="Its largest learning rate; default 1e-3.")] = None,
+    loss: Annotated[Optional[str], typer.Option(help="Its loss, or several with weights: mse=1,tv=0.001; default l1.")] = None,
     seed: Annotated[Optional[int], typer.Option(min=0, help="Of split, weights and patches.")] = None,
     precision: Annotated[Optional[str], typer.Option(help="float32, bf16 or auto.")] = None,
     drawn: Annotated[Optional[int], typer.Option(min=0, help="Pages of text and charts to learn from; default 0, or the recipe's.")] = None,
@@ -243,13 +243,13 @@ def train(
     if recipe and generator:
         raise ValueError(f"expected --recipe or --generator, got both ({recipe} trains its own network)")
     plan = get_recipe(recipe, scale) if recipe else recipe_for(generator or "house", scale or 4)
+    plan = plan.only(_words(stages)) if stages else plan
     stage = dict(epochs=epochs, steps=steps, size=size, bs=bs, lr_max=lr_max, loss=_parse_loss(loss))
     plan = adjust(plan, **stage, seed=seed, precision=precision, drawn=drawn)
     if len(data) > 2:
         raise ValueError(f"expected one folder or set, or two folders (LR, HR), got {len(data)}")
     try:
-        parts = [name.strip() for name in stages.split(",")] if stages else None
-        run = train(plan, data[0] if len(data) == 1 else tuple(data), out, init=init, stages=parts, shown=show or (), device=device)
+        run = train(plan, data[0] if len(data) == 1 else tuple(data), out, init=init, shown=show or (), device=device)
     except KeyboardInterrupt as e:
         raise _Stopped(str(e) or "stopped") from None
     if not is_first():
@@ -258,6 +258,11 @@ def train(
     usable = plan.scale > 1 and (run.path / "model.safetensors").exists()
     use = f"  use it: srfast upscale photo.jpg --scale {plan.scale} --model {shlex.quote(str(run.path))}" if usable else ""
     typer.echo(f"{run.path}  {figure}{use}")
+
+# %% ../nbs/50_cli.ipynb #c0a1w0rd
+def _words(text: str) -> list[str]:
+    "'a, b' as ['a', 'b']."
+    return [word.strip() for word in text.split(",")]
 
 # %% ../nbs/50_cli.ipynb #f817d5c1
 def _parse_loss(text: str | None) -> str | dict[str, float] | None:
@@ -315,7 +320,7 @@ def evaluate(
     from srfast.evaluation import evaluate
 
     _check_csv(csv)
-    wanted = metrics if metrics == "all" else metrics.split(",")
+    wanted = metrics if metrics == "all" else _words(metrics)
     options = dict(crop_border=border, timing=timing, device=device, progress=_progress("evaluate"))
     _tell_results(evaluate(words[:-1], words[-1], scale, wanted, **options), csv, per_picture, ctx)
 
@@ -337,9 +342,9 @@ def benchmark(
     from srfast.protocol import benchmark
 
     _check_csv(csv)
-    scales = [int(word) if word.isdecimal() else word for word in scale.split(",")]
+    scales = [int(word) if word.isdecimal() else word for word in _words(scale)]
     options = dict(data=data, timing=timing, device=device, progress=_progress("benchmark"))
-    _tell_results(benchmark(models or [], sets.split(","), scales, **options), csv, per_picture, ctx)
+    _tell_results(benchmark(models or [], _words(sets), scales, **options), csv, per_picture, ctx)
 
 # %% ../nbs/50_cli.ipynb #319c8a86
 def _progress(name: str) -> Callable[[float], None] | None:

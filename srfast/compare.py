@@ -30,9 +30,12 @@ def _rgb(
     if isinstance(img, Image.Image):
         img = Image.fromarray(upper_bits(np.asarray(img))) if img.mode.startswith("I;16") else img  # Pillow would clip
         return np.asarray(img.convert("RGB"))
-    if not isinstance(img, np.ndarray) or img.dtype != np.uint8 or img.ndim not in (2, 3):
+    if not isinstance(img, np.ndarray) or img.dtype != np.uint8:
         raise TypeError(f"expected a numpy picture of uint8 or a PIL picture, got {getattr(img, 'dtype', type(img).__name__)}")
-    return np.stack([img] * 3, -1) if img.ndim == 2 else img
+    img = np.stack([img] * 3, -1) if img.ndim == 2 else img
+    if img.ndim != 3 or img.shape[2] != 3:
+        raise ValueError(f"expected a picture (H, W, 3) or grey (H, W), got {img.shape}")
+    return img
 
 # %% ../nbs/44_compare.ipynb #adee19b0
 def find_crop(

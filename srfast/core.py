@@ -180,7 +180,7 @@ def wants_bf16(
 # %% ../nbs/00_core.ipynb #775926e6
 def is_watched() -> bool:
     "Whether standard error is a terminal, or this is a notebook."
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+    return bool(sys.stderr and sys.stderr.isatty()) or "ipykernel" in sys.modules  # a program without a console has none
 
 # %% ../nbs/00_core.ipynb #8c44e337
 def _remove_leftovers(path: Path, age: float = 3600) -> None:

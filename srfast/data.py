@@ -30,8 +30,8 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", "
 
 # %% ../nbs/21_data.ipynb #9bde62b0
 def _holds_samples(folder: Path) -> bool:
-    "Whether a training run keeps its samples there."
-    return folder.name == "samples" and (folder.parent / "run.json").exists()
+    "Whether a training run keeps pictures of its own there."
+    return folder.name in ("samples", "generated", "enhanced") and (folder.parent / "run.json").exists()
 
 # %% ../nbs/21_data.ipynb #5186c4bd
 def find_pictures(

@@ -94,10 +94,13 @@ def load_models(
     models,  # a name, path or callable; a list of them; or a dict {label: one of them}
     scale: int,  # enlargement
     device: str = "cpu",  # where weights named here go; callables stay where they are
+    baselines=(),  # put first; given as `models` is
 ) -> dict[str, Callable[[Tensor], Tensor]]:  # label -> (N,3,h,w) to (N,3,h scale, w scale)
-    "The models ready to run, by their labels."
-    device = pick_device(device)
-    return {label: _load(model, scale, device) for label, model in label_models(models).items()}
+    "The models ready to run, by their labels; a `ValueError` if one is called as a baseline that it is not."
+    device, models, first = pick_device(device), label_models(models), label_models(baselines)
+    if twins := [label for label, model in models.items() if first.get(label, model) != model]:
+        raise ValueError(f"expected labels other than those of the baselines, got {', '.join(twins)}: give a dict with a label for each")
+    return {label: _load(model, scale, device) for label, model in (first | models).items()}
 
 # %% ../nbs/42_evaluation.ipynb #57c944be
 def serves(
@@ -185,6 +188,8 @@ def load_meters(
     border: int = 0,  # pixels to ignore on each side
 ) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:  # column -> f(sr, hr) -> (N,)
     "The metrics ready to measure, by the columns of a table; an `UnknownNameError` lists the near ones."
+    if not metrics:
+        raise ValueError("expected at least one metric, got none")
     if metrics != "all":
         return dict(_meter(name, side, border) for name in ([metrics] if isinstance(metrics, str) else metrics))
     found = load_meters(METRICS[:-1], side, border)
@@ -216,15 +221,19 @@ def _to_pair(picture: Pair | np.ndarray, scale: int, name: str) -> Pair:
         if picture.scale != scale:
             raise ValueError(f"{name}: expected a pair of x{scale}, got x{picture.scale}")
         return picture
-    return make_pair(np.stack([picture] * 3, -1) if picture.ndim == 2 else picture, scale)
+    picture = np.stack([picture] * 3, -1) if picture.ndim == 2 else picture
+    if picture.ndim != 3 or picture.shape[2] != 3:
+        raise ValueError(f"{name}: expected a picture (H, W, 3) or grey (H, W), got {picture.shape}")
+    return make_pair(picture, scale)
 
 # %% ../nbs/42_evaluation.ipynb #eaf2dde1
 def read_originals(
     pictures: str | Path | Mapping,  # a folder, or {name: original (H, W, 3) uint8, or Pair}
     scale: int,  # enlargement
-    smallest: int = 16,  # pixels a side must have
+    border: int | None = None,  # pixels to be ignored on each side; None: the scale
 ) -> tuple[dict[str, Pair], list[str]]:  # name -> pair; what is wrong with the others
     "The pairs to measure; an `ImageError` if there is none."
+    smallest = _SMALLEST + 2 * (scale if border is None else border) + scale - 1  # of that, `make_pair` may crop scale - 1
     if not isinstance(pictures, Mapping):
         found, bad = read_pairs(find_pictures(pictures), lambda file: [make_pair(read_rgb(file, smallest), scale)])
         return {file.relative_to(pictures).as_posix(): pair for file, (pair,) in found.items()}, bad
@@ -309,6 +318,11 @@ def package_commit() -> str:
     commit = _git("log", "-1", "--format=%h", "--", ".")
     return commit + "+" if commit and _git("status", "--porcelain", "--", ".") else commit
 
+# %% ../nbs/42_evaluation.ipynb #5d4c1f0a
+def _four_digits(value: float) -> str:
+    "Four after the point; where that leaves fewer than three, the first four there are."
+    return f"{value:.4f}" if value == 0 or abs(value) >= 0.01 else f"{value:.4g}"
+
 # %% ../nbs/42_evaluation.ipynb #4b6f643a
 def save_results(
     table: pd.DataFrame,  # any table
@@ -325,7 +339,7 @@ def save_results(
         command = re.sub(rf"(?<![\w./-]){re.escape(data)}(?![\w.-])", "$SRFAST_DATA", command)
     traced = table.assign(commit=package_commit(), threads=torch.get_num_threads(), command=command)
     with whole_file(path) as tmp:
-        traced.to_csv(tmp, index=False, float_format="%.4f", lineterminator="\n")
+        traced.to_csv(tmp, index=False, float_format=_four_digits, lineterminator="\n")
     return path
 
 # %% ../nbs/42_evaluation.ipynb #d592c12d
@@ -369,6 +383,7 @@ def mean_table(
 
 # %% ../nbs/42_evaluation.ipynb #5204838c
 _DIGITS = {"psnr": 2, "ssim": 4, "ms_ssim": 4, "mse": 1, "l1": 2, "l1_sum": 0, "lpips": 4}
+_COSTS = ("parameters", "multiply_adds", "ms_per_megapixel")
 _COLUMNS = {"scale": 0, "pictures": 0, "parameters": 0, "multiply_adds": 1, "ms_per_megapixel": 0, "published": 2}
 
 # %% ../nbs/42_evaluation.ipynb #302e69e5
@@ -392,16 +407,19 @@ def _is_error(metric: str) -> bool:
 
 # %% ../nbs/42_evaluation.ipynb #d6cb7375
 def _draw_bars(ax, rows: pd.DataFrame, metric: str) -> None:
-    "Models by how good they are, the name beside the bar; bicubic is grey."
+    "Models by how good they are, the name beside the bar; bicubic is grey, and an infinite bar a little longer than the others."
     rows = rows.sort_values(metric, ascending=not _is_error(metric), ignore_index=True)
-    bars = ax.barh(rows.model, rows[metric], color=["grey" if name == "bicubic" else "C0" for name in rows.model])
+    low, high = rows[metric].replace(np.inf, np.nan).agg(["min", "max"]).fillna(0)
+    spread = high - low or 1
+    colors = ["grey" if name == "bicubic" else "C0" for name in rows.model]
+    bars = ax.barh(rows.model, rows[metric].clip(upper=high + spread / 6), color=colors)
     ax.bar_label(bars, [f"{v:.{_digits(metric)}f}" for v in rows[metric]], padding=2, fontsize=8)
-    spread = rows[metric].max() - rows[metric].min() or 1
-    ax.set_xlim(max(0, rows[metric].min() - spread / 3), rows[metric].max() + spread / 3)
+    ax.set_xlim(max(0, low - spread / 3), high + spread / 3)
 
 # %% ../nbs/42_evaluation.ipynb #29a50b27
 def _draw_dots(ax, rows: pd.DataFrame, metric: str, against: str) -> None:
     "Quality over cost; a hollow dot was published, not measured here; bicubic, which costs nothing, is a line."
+    rows = rows[rows[metric] != np.inf]
     for _, row in rows.dropna(subset=[against, metric]).iterrows():
         here = not isinstance(row.get("source"), str)
         ax.plot(row[against], row[metric], "o", color="C0" if here else "grey", mfc="C0" if here else "none")
@@ -460,8 +478,11 @@ class Results:
 
     def plot(self, metric: str | None = None, against: str | None = None) -> np.ndarray:
         "Bars of a metric (the first), or dots over parameters, multiply_adds or ms_per_megapixel."
-        columns = metric_columns(self.means)
-        return plot_table(self.table(), find_name(metric or columns[0], columns, "metric"), against)
+        table, columns = self.table(), metric_columns(self.means)
+        against = against and find_name(against, table.columns.intersection(_COSTS), "cost")
+        if against == "ms_per_megapixel" and table[against].isna().all():
+            raise ValueError(f"{against}: expected times, got none: measure with timing=True")
+        return plot_table(table, find_name(metric or columns[0], columns, "metric"), against)
 
     def to_markdown(self) -> str:
         "The table for a README."
@@ -528,6 +549,8 @@ def measure(
 ) -> pd.DataFrame:  # model, scale, picture, and a column for each metric
     "A row for each model and picture."
     scale = next(iter(pairs.values())).scale
+    if not models:
+        raise ValueError(f"expected at least one model or baseline for x{scale}, got none")
     border = scale if border is None else border
     meters = load_meters(metrics, min(min(p.hr.shape[:2]) for p in pairs.values()) - 2 * border, border)
     with _progress(progress, len(models) * len(pairs)) as tell:
@@ -551,9 +574,8 @@ def evaluate(
     "Each model measured on each picture; pictures that cannot be used are in `skipped`."
     if not isinstance(scale, int) or scale < 1:
         raise ValueError(f"expected a whole scale of 1 or more, got {scale!r}")
-    ready = load_models(baselines, scale) | load_models(models, scale, device)
-    border = scale if crop_border is None else crop_border
-    pairs, skipped = read_originals(pictures, scale, _SMALLEST + 2 * border + scale - 1)
-    table = measure(ready, pairs, metrics, border, progress)
+    ready = load_models(models, scale, device, baselines)
+    pairs, skipped = read_originals(pictures, scale, crop_border)
+    table = measure(ready, pairs, metrics, crop_border, progress)
     table.insert(2, "set", "given" if isinstance(pictures, Mapping) else Path(pictures).absolute().name)
     return Results(table.merge(model_costs(ready, scale, timing), on="model"), skipped)

@@ -413,6 +413,15 @@ def _turned_deep(deep: np.ndarray, img: Image.Image) -> np.ndarray:
 # %% ../nbs/01_image.ipynb #835a4be5
 _FEW_GREYS = {"L;2": 85, "L;4": 17}  # Pillow stretches greys of few bits to 255, but not the one that means clear
 
+# %% ../nbs/01_image.ipynb #5e9a71fe
+def _is_negative(img: Image.Image) -> bool:
+    "Whether its values, which Pillow leaves as they are, go from white down to black; an `ImageError` if they mean neither way."
+    tags = getattr(img, "tag_v2", {})
+    downwards = tags.get(262) == 0
+    if img.mode == "L" and 2 in tags.get(339, ()) or img.mode in ("I", "F") and downwards:
+        raise ImageError("expected values from black upwards, got signed bytes, or 32 bits from white downwards")
+    return downwards and img.mode.startswith("I;16")
+
 # %% ../nbs/01_image.ipynb #ede44871
 def upright(
     img: Image.Image,  # any picture, decoded or not
@@ -420,8 +429,7 @@ def upright(
 ) -> Image.Image:  # a decoded copy, turned as its EXIF says, the tag reset; a `Picture` if it has more than PIL can hold
     "The frame that `img` shows, decoded and upright; an `ImageError` if it is damaged. EXIF that cannot be read is dropped."
     with named_errors(name):
-        raw, deep = _raw_mode(img), deep_values(img)
-        negative = getattr(img, "tag_v2", {}).get(262) == 0 and img.mode.startswith("I;16")  # Pillow leaves these as they are
+        raw, deep, negative = _raw_mode(img), deep_values(img), _is_negative(img)
         low = _lower_bytes(img) if _is_deep(img) else None
         img.load()
         if 0 in img.size:

@@ -43,7 +43,7 @@ def check_scale(
     "`scale`, or a `ValueError` if it is not a number from 1 to 16."
     if not isinstance(scale, Real) or not 1 <= scale <= MAX_SCALE:
         raise ValueError(f"expected a scale from 1 to {MAX_SCALE}, got {scale!r}")
-    return scale
+    return float(scale)
 
 # %% ../nbs/41_inference.ipynb #5370aee5
 def _pixels(wish, n: int = 1):
@@ -83,7 +83,7 @@ def target_shape(
         scale = width / w if width is not None else height / h
         shape = tuple(max(1, round(n * scale)) if wish is None else wish for wish, n in ((height, h), (width, w)))
     else:
-        check_scale(scale)
+        scale = check_scale(scale)  # numpy's small integers would overflow
         shape = (round(h * scale), round(w * scale))
     if not (1 <= min(shape) and shape[0] <= MAX_SCALE * h and shape[1] <= MAX_SCALE * w):
         raise ValueError(f"expected a result of 1 x 1 to {MAX_SCALE * w} x {MAX_SCALE * h} pixels, got {shape[1]} x {shape[0]}")
@@ -225,7 +225,10 @@ def _find_networks(model, device: str) -> dict:
         return {net.scale: net}
     bundled = list_weights().get(str(model))
     paths = [find_weights(model, scale) for scale in bundled] if bundled else [find_weights(model)]
-    return {scale: (path,) for path, info in ((path, read_info(path)) for path in paths) for scale in info.scales or (info.scale,)}
+    found = {scale: (path,) for path, info in ((path, read_info(path)) for path in paths) for scale in info.scales or (info.scale,)}
+    if 1 in found:
+        raise ValueError(f"{model}: expected a network that enlarges, got one that leaves the size as it is")
+    return found
 
 # %% ../nbs/41_inference.ipynb #221eff9c
 def _find_detail(model, networks: dict, detail: float) -> dict:

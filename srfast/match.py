@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from .core import ImageError, to_uint8
+from .core import ImageError
 from .image import named_errors, open_img, source_name, upper_bits
 
 # %% ../nbs/02_match.ipynb #ba21d79a
@@ -27,14 +27,17 @@ _SMALLEST = 32
 def _values(img) -> np.ndarray:
     "A PIL picture, tensor or array as (H, W, 1 to 4) bytes."
     if isinstance(img, Tensor):
-        return to_uint8(img)
+        img = (img[0] if img.ndim == 4 and len(img) == 1 else img).detach().cpu().resolve_neg().movedim(0, -1)
+        img = (img.float() if img.is_floating_point() else img).numpy()
     if isinstance(img, Image.Image):
+        img = img.convert("LA") if img.mode == "La" else img
         if img.mode in ("I", "F"):
             raise ImageError(f"expected a picture of 8 or 16 bits, got mode {img.mode}")
         if not img.mode.startswith("I;16"):
             grey = img.mode in ("1", "L", "LA")
             img = img.convert(("L" if grey else "RGB") + ("A" if img.has_transparency_data else ""))
     array = np.asarray(img)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     array = upper_bits(array) if array.dtype == np.uint16 else array
     if array.dtype.kind == "f":
         if not (array.min() >= -1e-4 and array.max() <= 1 + 1e-4):

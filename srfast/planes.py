@@ -29,7 +29,7 @@ class Planes:
     two_valued: bool = False  # `color` came from single bits
 
 # %% ../nbs/06_planes.ipynb #ac942058
-_TRAVELS = ("icc_profile", "exif", "xmp", "dpi", "duration", "loop", "default_image")
+_TRAVELS = ("icc_profile", "gamma", "chromaticity", "exif", "xmp", "dpi", "duration", "loop", "default_image")
 
 # %% ../nbs/06_planes.ipynb #d6cf2ce5
 def _is_dpi(dpi) -> bool:

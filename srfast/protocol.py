@@ -123,7 +123,7 @@ def benchmark(
     if wrong := [x for x in scales if not isinstance(x, int) or x < 2]:
         raise ValueError(f"expected whole scales from 2 on, got {wrong[0]!r}")
     lots = _shares(label_models(models), scales)
-    ready = {x: load_models(baselines, x) | load_models(lot, x, device) for x, lot in lots.items()}
+    ready = {x: load_models(lot, x, device, baselines) for x, lot in lots.items()}
     folders = [find_set(s, data) for s in ([sets] if isinstance(sets, (str, Path)) else sets)]
     tables = [_measure_scale(models, folders, x, timing, progress) for x, models in ready.items()]
     papers = published()

@@ -25,10 +25,10 @@ def adjust(
 ) -> Recipe:
     "The recipe with other numbers: `adjust(recipe, epochs=3, lr_max=5e-4, seed=1)`."
     changes = {name: value for name, value in changes.items() if value is not None}
-    known = {f.name for f in fields(recipe.stages[-1])}
-    last = replace(recipe.stages[-1], **{name: value for name, value in changes.items() if name in known})
+    stages, known = changes.pop("stages", recipe.stages), {f.name for f in fields(recipe.stages[-1])} - {"name"}
+    last = replace(stages[-1], **{name: value for name, value in changes.items() if name in known})
     rest = {name: value for name, value in changes.items() if name not in known}
-    return replace(recipe, stages=(*recipe.stages[:-1], last), **rest)
+    return replace(recipe, stages=(*stages[:-1], last), **rest)
 
 # %% ../nbs/34_recipes.ipynb #2c1d1044
 def recipe_for(
@@ -176,5 +176,7 @@ def get_recipe(
         return recipe
     if scale in recipe.scales:
         return replace(recipe, scale=scale)
+    if recipe.scale == 1:
+        raise ValueError(f"{name}: expected a scale of 1, since it enlarges nothing, got {scale}")
     stages = tuple(replace(stage, size=stage.size // recipe.scale * scale) for stage in recipe.stages)
     return replace(recipe, scale=scale, stages=stages)

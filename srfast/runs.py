@@ -291,7 +291,8 @@ def restore(
     learn.average.load(kept["ema"])
     learn.opt.load_state_dict(kept["opt"])
     for cb in _keepsakes(learn):
-        cb.load_state_dict(kept["cbs"][cb.name])
+        if cb.name in kept["cbs"]:  # another that is new begins here
+            cb.load_state_dict(kept["cbs"][cb.name])
     torch.set_rng_state(kept["rng"])
 
 # %% ../nbs/29_runs.ipynb #ab3ea181
@@ -403,8 +404,8 @@ def polite_stop(
 
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.getsignal(number)
-            signal.signal(number, ask)
+            was = signal.signal(number, ask)
+            before[number] = was
     except ValueError:
         pass
     try:

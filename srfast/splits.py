@@ -104,7 +104,8 @@ def match_pairs(
     "The small picture of each original; an `ImageError` names the first five without one or of another size."
     inner = [Path(lr_folder) / f"{x}{scale}" for x in "Xx" if (Path(lr_folder) / f"{x}{scale}").is_dir()]
     originals, small = _by_stem(Path(hr_folder)), _by_stem(inner[0] if inner else Path(lr_folder))
-    matched = {hr: small.get(f"{stem}x{scale}", small.get(stem)) for stem, hr in originals.items()}
+    marked = {stem: f"{stem}x{scale}" for stem in originals if f"{stem}x{scale}" not in originals}
+    matched = {hr: small.get(marked.get(stem), small.get(stem)) for stem, hr in originals.items()}
     bad = [told for hr, lr_img in matched.items() if (told := _complaint(hr, lr_img, scale))]
     alone = (file for stem, file in small.items() if not originals.keys() & {stem, re.sub(r"x\d+$", "", stem)})
     bad += [f"{file}: no original of that name" for file in alone]
@@ -294,7 +295,7 @@ def _split_patches(file: Path, scales: tuple[int, ...], n_valid: int, seed: int)
     scale = held.hr.shape[1] // held.lr_imgs.shape[1]
     if tuple(scales) != (scale,):
         raise ImageError(f"{file}: holds patches for x{scale}, asked for {', '.join(f'x{s}' for s in scales)}")
-    places = {Path(name): i for i, name in enumerate(held.names)}
+    places = {Path(f"{i:09}", name): i for i, name in enumerate(held.names)}  # names may be equal
     train, valid = keep_out(list(places), n_valid, seed)
     cut = [pair for name in train for pair in held.pairs(places[name])]
     return Split(cut, [held.picture(places[name]) for name in valid], held.fingerprint, held.story, held.skipped)

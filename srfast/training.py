@@ -85,6 +85,9 @@ class Recipe:
         object.__setattr__(self, "stages", Stages(self.stages))
         if self.scales and self.scale not in self.scales:
             raise ValueError(f"expected scale among scales={self.scales}, got {self.scale}")
+        if self.n_valid < 1 or self.valid_size < 16 or not 0 <= self.ema < 1:
+            told = f"{self.n_valid}, {self.valid_size}, {self.ema}"
+            raise ValueError(f"expected n_valid from 1, valid_size from 16 and ema in [0, 1), got {told}")
 
     @property
     def side(self) -> int | None:
@@ -237,9 +240,9 @@ def _run_stage(run: Run, recipe: Recipe, index: int, net: nn.Module, split: Spli
     before, (pairs, minutes, show, cbs) = sum(s.total for s in recipe.stages[:index]), how
 
     def write(state, done, row):
-        recipe.write(state, run.path / "model.safetensors", story | {"steps": before + done} | dict(list(row.items())[-1:]))
+        recipe.write(state, model, story | {"steps": before + done} | dict(list(row.items())[-1:]))
 
-    keeper = Keeper(run, stage, index, kept, write, minutes)
+    model, keeper = run.path / "model.safetensors", Keeper(run, stage, index, kept, write, minutes)
     learn = recipe.learner(net, split, index, step)
     learn.dls.train.seed += 1_000_000 * rank()
     learn.add_cbs([*cbs, *recipe.sampler(run, pairs, index), keeper, Progress(stage, step, str(split), show)])
@@ -251,9 +254,11 @@ def _run_stage(run: Run, recipe: Recipe, index: int, net: nn.Module, split: Spli
     if keeper.diverged:
         raise FloatingPointError(f"{keeper.diverged}: try a lower lr_max than {stage.lr_max:g}")
     learn.average.net.load_state_dict(learn.average.state)
+    if is_first() and keeper.rows and not model.exists():
+        write(learn.average.state, keeper.done, keeper.rows[-1])
     kept["rows"] = keeper.rows
-    stop = any_rank(keeper.stop)
-    return keeper.done == stage.total and not (stop and index + 1 < len(recipe.stages))
+    last = keeper.done == stage.total and index + 1 == len(recipe.stages)
+    return last or not any_rank(keeper.stop)  # a callback may end a stage before its time
 
 # %% ../nbs/30_training.ipynb #d643502f
 def start_from(
@@ -308,10 +313,12 @@ def only(
 
 # %% ../nbs/30_training.ipynb #6dba91a6
 def _check_model(run: Run, recipe: Recipe) -> None:
-    "A `ValueError` if the folder holds a model trained to its end, and no checkpoints to tell."
+    "A `ValueError` if the folder holds a model that training would replace, and no checkpoint that can be read."
     model, steps = run.path / "model.safetensors", sum(stage.total for stage in recipe.stages)
-    if not run.checkpoints and model.exists() and read_info(model).story.get("steps") == steps:
-        raise ValueError(f"{run.path} holds a model trained to its end, and no checkpoints: choose another folder, or delete the model")
+    if not model.exists() or load_checkpoint(run):
+        return
+    if run.checkpoints or len(run.history) > 1 or read_info(model).story.get("steps") == steps:
+        raise ValueError(f"{run.path} holds a trained model, and no checkpoint to go on from: choose another folder, or delete the model")
 
 # %% ../nbs/30_training.ipynb #f0a2e98a
 def train(
@@ -338,7 +345,8 @@ def train(
     if init and load_checkpoint(run) is None:
         recipe.start(net, init)
     with joined(device) as device:
-        finished = checkpoint_file(run, len(recipe.stages) - 1, recipe.stages[-1].total).exists()
+        ended = checkpoint_file(run, len(recipe.stages) - 1, recipe.stages[-1].total)
+        finished = ended.exists() and (run.path / "model.safetensors").exists()
         if not from_first(finished):
             with _clear_disk_errors(run), alone(run):
                 _run_stages(run, recipe, net, split, asked, device, pairs, checkpoint_minutes, progress, cbs)

@@ -20,7 +20,7 @@ from fastai.callback.core import Callback
 from PIL import Image
 
 from .core import to_tensor, to_uint8, whole_file
-from .data import Pair, find_pictures, make_pair, middle_of, read_rgb, shrink_to
+from .data import Pair, find_pictures, make_pair, middle_of, read_pairs, read_rgb, shrink_to
 from .gan import GanRecipe
 from .metrics import l1, ms_ssim, mse, psnr
 from .recipes import get_recipe
@@ -35,10 +35,12 @@ def kept_out(
     recipe: Recipe,  # its split, scale and degradation
     data: str | Path,  # folder of pictures, or a name of `SETS`
     side: int,  # of the originals, pixels: whole pictures shrunk, then cut to a square
-) -> dict[str, Pair]:  # by file name
+) -> dict[str, Pair]:  # by file name, folders before it
     "What the recipe does not learn from."
-    files = keep_out(find_pictures(folder_of(data)), recipe.n_valid, recipe.seed)[1]
-    originals = {f.stem: shrink_to(read_rgb(f), side) for f in files}
+    folder = folder_of(data)
+    usable, _ = read_pairs(find_pictures(folder), lambda f: read_rgb(f).shape)
+    files = keep_out(list(usable), recipe.n_valid, recipe.seed)[1]
+    originals = {"_".join(f.relative_to(folder).with_suffix("").parts): shrink_to(read_rgb(f), side) for f in files}
     return {name: middle_of(make_pair(hr, recipe.scale, recipe.degradation, i), side) for i, (name, hr) in enumerate(originals.items())}
 
 # %% ../nbs/35_workflow.ipynb #717a27fc

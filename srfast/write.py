@@ -11,6 +11,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -103,12 +104,13 @@ def _cmyk_to_rgb(img: Image.Image) -> Image.Image:
     return rgb
 
 # %% ../nbs/07_write.ipynb #6be386f8
-def _few_colors(img: Image.Image) -> Image.Image:
-    "P with the 256 colours that fit `img` best; 255 and a clear one where alpha is below half."
+def _few_colors(img: Image.Image, clear_too: bool = False) -> Image.Image:
+    "P with the 256 colours that fit `img` best; 255 and a clear one where alpha is below half, or on wish."
     rgba = np.asarray(img.convert("RGBA"))
     clear = rgba[..., 3] < 128
-    few = Image.frombytes("RGB", img.size, rgba[..., :3].tobytes()).quantize(255 if clear.any() else 256)
-    if not clear.any():
+    clear_too = clear_too or bool(clear.any())
+    few = Image.frombytes("RGB", img.size, rgba[..., :3].tobytes()).quantize(256 - clear_too)
+    if not clear_too:
         return few
     result = Image.frombytes("P", img.size, np.where(clear, 255, np.asarray(few)).astype(np.uint8).tobytes())
     result.putpalette((few.getpalette() + [0] * 768)[:768])
@@ -133,6 +135,19 @@ def _fit_mode(img: Image.Image, kind: str) -> Image.Image:
         fitted.info |= planes.info
     return fitted
 
+# %% ../nbs/07_write.ipynb #9a33ac47
+def _png_chunks(info: dict, xmp: bytes) -> PngImagePlugin.PngInfo:
+    "XMP, and how bright and of which red, green and blue the values are, where `info` tells."
+    chunks = PngImagePlugin.PngInfo()
+    for name, values in ((b"gAMA", [info.get("gamma")]), (b"cHRM", info.get("chromaticity") or ())):
+        with suppress(TypeError, ValueError, OverflowError, struct.error):
+            body = b"".join(struct.pack(">I", round(float(value) * 100_000)) for value in values)
+            if len(body) == (4 if name == b"gAMA" else 32):
+                chunks.add(name, body)
+    if xmp:
+        chunks.add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"), zip=False)
+    return chunks
+
 # %% ../nbs/07_write.ipynb #8d529e9a
 def _extras(img: Image.Image, kind: str) -> dict:
     "Profile, EXIF, XMP and DPI as `Image.save` takes them; EXIF or XMP too long for a JPEG is left out."
@@ -145,9 +160,8 @@ def _extras(img: Image.Image, kind: str) -> dict:
         extra = {key: value for key, value in extra.items() if key not in ("exif", "xmp") or len(value) <= 65_000}
     if kind == "TIFF":
         extra |= _tiff_extras(extra)
-    if kind == "PNG" and "xmp" in extra:
-        extra["pnginfo"] = PngImagePlugin.PngInfo()
-        extra["pnginfo"].add_itxt("XML:com.adobe.xmp", extra.pop("xmp").decode("utf-8", "replace"), zip=False)
+    if kind == "PNG":
+        extra["pnginfo"] = _png_chunks(img.info, extra.pop("xmp", b""))
     return extra
 
 # %% ../nbs/07_write.ipynb #b37f1e8b
@@ -160,11 +174,23 @@ def _tiff_extras(extra: dict) -> dict:
     return {"exif": exif, "dpi": extra.get("dpi")} | packed
 
 # %% ../nbs/07_write.ipynb #508bf9b1
-def _duration(img: Image.Image) -> int:
-    "Milliseconds, within what every format can hold; beyond a minute whole seconds."
+def _duration(img: Image.Image, kind: str) -> int:
+    "Milliseconds, within what every format can hold: in a GIF hundredths of a second, beyond a minute whole seconds."
     ms = img.info.get("duration", 0)
     ms = ms if isinstance(ms, (int, float)) and 0 <= ms <= 600_000 else 0
+    if kind == "GIF" and ms:
+        return max(int(ms / 10 + 0.5), 1) * 10
     return round(ms) if ms <= 60_000 else round(ms, -3)
+
+# %% ../nbs/07_write.ipynb #a11ce0f5
+def _alike(frames: list[Image.Image]) -> list[Image.Image]:
+    "Frames of a GIF that all have a clear colour if any has one, else readers fill what is cleared with another."
+    if not any("transparency" in frame.info for frame in frames):
+        return frames
+    alike = [frame if "transparency" in frame.info else _few_colors(frame, clear_too=True) for frame in frames]
+    for new, frame in zip(alike, frames):
+        new.info = frame.info | new.info
+    return alike
 
 # %% ../nbs/07_write.ipynb #b6083794
 def _motion(frames: list[Image.Image], kind: str) -> dict:
@@ -173,7 +199,7 @@ def _motion(frames: list[Image.Image], kind: str) -> dict:
     extra = {"save_all": True, "append_images": rest}
     if kind == "TIFF":
         return extra
-    durations, loop = [_duration(frame) for frame in frames], first.info.get("loop")
+    durations, loop = [_duration(frame, kind) for frame in frames], first.info.get("loop")
     if kind == "PNG" and first.info.get("default_image"):
         extra["default_image"], durations = True, durations[1:]
     if kind == "GIF":
@@ -225,8 +251,11 @@ def _deep_tiff(deep: np.ndarray, mode: str, extra: dict) -> Iterator[bytes]:
 # %% ../nbs/07_write.ipynb #791fc83f
 def _save(frames: list[Image.Image], path: Path, kind: str, options: dict) -> None:
     "All frames of a picture in the file `path`."
+    if frames[0].info.get("default_image") and kind != "PNG":  # shown only where nothing moves
+        frames = frames[1:] or frames
     mode, deep = frames[0].mode, [deep_values(frame) for frame in frames]
     frames = [_fit_mode(frame, kind) for frame in frames]
+    frames = _alike(frames) if kind == "GIF" else frames
     extra = _extras(frames[0], kind)
     if len(frames) == 1 and deep[0] is not None and kind in ("PNG", "TIFF") and (kind, mode) != ("PNG", "CMYK"):
         parts = (_deep_png if kind == "PNG" else _deep_tiff)(deep[0], mode, extra)

@@ -344,3 +344,11 @@ def test_help_and_version(folder):
 
     assert srfast(folder, "--version").stdout == f"srfast {__version__}\n"
     assert "--scale" in srfast(folder, "upscale", "--help").stdout
+
+
+def test_numbers_are_those_of_the_last_stage_asked_for(pictures, tmp_path):
+    words = "--recipe fast --stages pixels --epochs 1 --steps 2 --size 32 --bs 2 --lr-max 0.001".split()
+    done = srfast(tmp_path, "train", str(pictures), "-o", "run", *words)
+    assert done.returncode == 0, done.stderr
+    (stage,) = json.loads((tmp_path / "run/run.json").read_text())["recipe"]["stages"]
+    assert [stage[key] for key in ("name", "epochs", "steps", "size", "bs", "lr_max")] == ["pixels", 1, 2, 32, 2, .001]

@@ -21,6 +21,7 @@ from srfast.resize import imresize
 from srfast.runs import Run
 from srfast.splits import write_patches
 from srfast.training import train
+from srfast.workflow import kept_out
 
 SHORT = replace(RECIPE, stages=(replace(RECIPE.stages[0], epochs=2),))
 
@@ -160,3 +161,14 @@ def test_a_run_among_its_pictures_goes_on(pictures, tmp_path):
     count = len(find_pictures(tmp_path / "photos"))
     for _ in range(2): train(SHORT, tmp_path / "photos", tmp_path / "photos/run", progress=False)
     assert find_pictures(tmp_path / "photos/run/samples") and len(find_pictures(tmp_path / "photos")) == count
+
+
+def test_the_workflow_measures_on_what_was_not_learned(pictures, tmp_path):
+    for name in "ab": shutil.copytree(pictures, tmp_path / name)
+    for file in list(tmp_path.rglob("coffee*.png")): file.write_bytes(b"broken")
+    with pytest.warns(UserWarning, match="8 of 32"):
+        split = RECIPE.read(tmp_path)
+    kept = kept_out(RECIPE, tmp_path, 32)
+    originals = [read_rgb(tmp_path / name[0] / f"{name[2:]}.png") for name in kept]  # a_NAME and b_NAME
+    assert len(kept) == len(split.valid) == RECIPE.n_valid
+    assert {hr[:90, :90].tobytes() for hr in originals} == {pair.hr[:90, :90].tobytes() for pair in split.valid}

@@ -1,14 +1,17 @@
 """A training in bad circumstances: it says clearly what is wrong, and nothing is lost."""
 import shutil
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from fastai.callback.core import Callback
+from fastai.callback.tracker import EarlyStoppingCallback
 from PIL import Image
 from safetensors.torch import load_file
-from worker import RECIPE, STAGES, Work, at, limit_files, same_weights, spoil_gradient, spoil_input
+from worker import RECIPE, STAGES, Work, at, crash, limit_files, same_weights, spoil_gradient, spoil_input
 
 from srfast.runs import Run, load_checkpoint
 from srfast.training import train
@@ -103,11 +106,58 @@ def test_a_finished_model_without_its_checkpoints_is_not_trained_over(pictures, 
     shutil.copytree(whole.path, tmp_path, dirs_exist_ok=True)
     shutil.rmtree(tmp_path / "checkpoints")
     files = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
-    with pytest.raises(ValueError, match="trained to its end, and no checkpoints"):
+    with pytest.raises(ValueError, match="holds a trained model, and no checkpoint"):
         train(RECIPE, pictures, tmp_path, device="cpu", progress=False)
     with pytest.raises(ValueError, match="holds another training .*seed"):
         train(replace(RECIPE, seed=1), pictures, tmp_path, device="cpu", progress=False)
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == files
+
+
+@pytest.mark.parametrize("spoil", [lambda file: file.write_bytes(file.read_bytes()[:500]), Path.unlink])
+def test_a_run_whose_checkpoints_are_all_lost_is_not_begun_anew(spoil, pictures, tmp_path):
+    Work(pictures, tmp_path, cbs=[at(25, "before_batch", crash)]).end()
+    for file in Run(tmp_path).checkpoints: spoil(file)
+    files = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    with pytest.raises(ValueError, match="holds a trained model, and no checkpoint"):
+        train(RECIPE, pictures, tmp_path, device="cpu", progress=False)
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == files
+
+
+def test_a_deleted_model_is_written_again(pictures, whole, tmp_path):
+    shutil.copytree(whole.path, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "model.safetensors").unlink()
+    assert goes_on(pictures, tmp_path, whole)
+
+
+def test_in_a_thread(pictures, whole, tmp_path):
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(train, RECIPE, pictures, tmp_path, device="cpu", progress=False).result()
+    assert same_weights(tmp_path, whole.path)
+
+
+def test_a_callback_may_end_a_stage(pictures, tmp_path):
+    lazy = EarlyStoppingCallback(monitor="psnr_y", min_delta=50, patience=1)
+    run = train(RECIPE, pictures, tmp_path, device="cpu", progress=False, cbs=[lazy])
+    assert [row["stage"] for row in run.history] == ["short", "last"]  # an epoch that is cut off is not kept
+
+
+def test_a_callback_that_was_not_there_before_begins_fresh(pictures, tmp_path):
+    class Counts(Callback):
+        n = 0
+        def after_batch(self): self.n += 1
+        def state_dict(self): return {"n": self.n}
+        def load_state_dict(self, state): self.n = state["n"]
+
+    Work(pictures, tmp_path, cbs=[at(13, "before_batch", crash)]).end()
+    counts = Counts()
+    train(RECIPE, pictures, tmp_path, device="cpu", progress=False, cbs=[counts])
+    assert counts.n > 0
+
+
+@pytest.mark.parametrize("wrong", [{"n_valid": 0}, {"valid_size": 8}, {"ema": 1.0}])
+def test_wrong_numbers_are_refused_at_once(wrong):
+    with pytest.raises(ValueError, match="expected n_valid"):
+        replace(RECIPE, **wrong)
 
 
 def test_hidden_files_of_others_stay(pictures, tmp_path):

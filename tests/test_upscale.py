@@ -16,11 +16,12 @@ import png
 import pytest
 import tifffile
 import torch
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 import srfast
 from srfast.core import to_tensor
 from srfast.image import deep_values
+from srfast.inference import choose_model
 from srfast.weights import list_weights
 
 UPSCALER = srfast.Upscaler()
@@ -956,3 +957,67 @@ def test_other_programs_may_have_set_pillows_own_limit(limit, tmp_path):
     code = f"import PIL.Image, srfast; PIL.Image.MAX_IMAGE_PIXELS = {limit}; print(srfast.read_img('picture.png', max_pixels=10000).size)"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "(60, 50)\n", "")
+
+
+# What is easily taken for something else
+
+@pytest.mark.parametrize("spoil", [False, True])
+def test_auto_takes_the_same_model_whatever_the_type(spoil):
+    img = np.asarray(Image.fromarray(noise(48, 64) if spoil else waves(48, 64)).resize((128, 96), Image.Resampling.BICUBIC))
+    tensor = torch.from_numpy(img.copy()).permute(2, 0, 1)
+    deep = img.astype(np.uint16) * 257
+    chosen = choose_model(img)
+    for same in (tensor, tensor / 255, torch.from_numpy(deep).permute(2, 0, 1), deep.astype(">u2"), deep, Image.fromarray(img)):
+        assert choose_model(same) == chosen
+    assert choose_model(Image.fromarray(img[..., 0]).convert("LA").convert("La")) == choose_model(img[..., 0])
+
+
+def test_auto_takes_big_endian_greys():
+    grey = np.asarray(waves(40, 40, 1)[..., 0], ">u2") * 257
+    np.testing.assert_array_equal(srfast.upscale(grey, 2, model="auto"), srfast.upscale(grey, 2, model=choose_model(grey)))
+
+
+def test_small_integers_of_numpy_are_scales():
+    assert srfast.upscale(np.zeros((70, 10), np.uint8), np.uint8(4), model="fast").shape == (280, 40)
+
+
+def test_without_standard_error(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    assert srfast.upscale(waves(), 2, model="fast").shape == (40, 48, 3)
+
+
+def test_a_gif_is_clear_where_later_frames_are(tmp_path):
+    frames = [Image.new("RGBA", (24, 20), (200, 30, 30, 255)) for _ in range(3)]
+    for i, frame in enumerate(frames): frame.paste((0, 0, 0, 0), (0, 0, 8 * i, 20))
+    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], duration=17, lossless=True)
+    made = srfast.read_img(srfast.write_img(srfast.upscale(tmp_path / "a.webp", 2, model="fast"), tmp_path / "a.gif"))
+    assert [np.mean(np.asarray(frame.convert("RGBA"))[..., 3] < 128) for frame in made.frames] == pytest.approx([0, 1 / 3, 2 / 3], abs=.03)
+    assert [frame.info["duration"] for frame in made.frames] == [20, 20, 20]
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp"])
+def test_the_still_picture_of_an_apng_does_not_move(kind, tmp_path):
+    frames = [Image.new("RGB", (20, 16), color) for color in ("red", "green", "blue", "white")]
+    frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:], duration=100, default_image=True, loop=0)
+    made = srfast.read_img(srfast.write_img(srfast.upscale(tmp_path / "a.png", 2, model="fast"), tmp_path / f"a.{kind}"))
+    colors = [frame.convert("RGB").getpixel((9, 9)) for frame in made.frames]
+    assert np.abs(np.subtract(colors, [(0, 128, 0), (0, 0, 255), (255, 255, 255)])).max() < 9 and made.frames[0].info["loop"] == 0
+
+
+def test_brightness_and_primaries_of_a_png_stay(tmp_path):
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add(b"gAMA", struct.pack(">I", 100_000))
+    chunks.add(b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000))
+    Image.fromarray(waves()).save(tmp_path / "a.png", pnginfo=chunks)
+    made = Image.open(srfast.write_img(srfast.upscale(tmp_path / "a.png", 2, model="fast"), tmp_path / "b.png"))
+    before = Image.open(tmp_path / "a.png").info
+    assert (made.info["gamma"], made.info["chromaticity"]) == (before["gamma"], before["chromaticity"])
+
+
+@pytest.mark.parametrize("values, options", [
+    (np.array([[-100, 100] * 9] * 18, np.int8), {}), (np.full((18, 18), .25, np.float32), {"photometric": "miniswhite"}),
+])
+def test_values_that_mean_something_else_are_refused(values, options, tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", values, **options)
+    with pytest.raises(srfast.ImageError, match="a.tif: expected values from black upwards"):
+        srfast.upscale(tmp_path / "a.tif")
