@@ -17,7 +17,7 @@ import numpy as np
 import torch.nn.functional as F
 from PIL import Image
 
-from .core import find_name, to_tensor, whole_file
+from .core import find_name, to_rgb, to_tensor, whole_file
 from .image import upper_bits
 from .metrics import psnr
 from .resize import imresize
@@ -32,10 +32,7 @@ def _rgb(
         return np.asarray(img.convert("RGB"))
     if not isinstance(img, np.ndarray) or img.dtype != np.uint8:
         raise TypeError(f"expected a numpy picture of uint8 or a PIL picture, got {getattr(img, 'dtype', type(img).__name__)}")
-    img = np.stack([img] * 3, -1) if img.ndim == 2 else img
-    if img.ndim != 3 or img.shape[2] != 3:
-        raise ValueError(f"expected a picture (H, W, 3) or grey (H, W), got {img.shape}")
-    return img
+    return to_rgb(img)
 
 # %% ../nbs/44_compare.ipynb #adee19b0
 def find_crop(

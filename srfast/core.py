@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['ImageError', 'PixelLimitError', 'WeightsError', 'UnknownNameError', 'find_name', 'check_imgs', 'check_pair',
-           'crop_frame', 'to_tensor', 'to_uint8', 'rgb_to_ycbcr', 'ycbcr_to_rgb', 'rgb_to_y', 'set_seed', 'pick_device',
-           'wants_bf16', 'is_watched', 'whole_file']
+           'crop_frame', 'to_tensor', 'to_uint8', 'to_rgb', 'rgb_to_ycbcr', 'ycbcr_to_rgb', 'rgb_to_y', 'set_seed',
+           'pick_device', 'wants_bf16', 'is_watched', 'whole_file']
 
 # %% ../nbs/00_core.ipynb #a740daf2
 import difflib
@@ -107,6 +107,17 @@ def to_uint8(
     if not torch.isfinite(img).all():
         raise ValueError("expected finite values, got NaN or infinity")
     return img.detach().clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+
+# %% ../nbs/00_core.ipynb #7069b001
+def to_rgb(
+    img: np.ndarray,  # (H, W) or (H, W, 3)
+    name: str = "the given picture",  # for the message
+) -> np.ndarray:  # (H, W, 3)
+    "A picture with three channels, grey three times the same; a `ValueError` for any other shape."
+    img = np.stack([img] * 3, -1) if img.ndim == 2 else img
+    if img.ndim != 3 or img.shape[2] != 3:
+        raise ValueError(f"{name}: expected a picture (H, W, 3) or grey (H, W), got {img.shape}")
+    return img
 
 # %% ../nbs/00_core.ipynb #2afc72ee
 _YCBCR = torch.tensor([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]]) / 255

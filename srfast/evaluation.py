@@ -28,7 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from .backbones import load_lpips
-from .core import ImageError, WeightsError, crop_frame, find_name, is_watched, pick_device, to_tensor, to_uint8, whole_file
+from .core import ImageError, WeightsError, crop_frame, find_name, is_watched, pick_device, to_rgb, to_tensor, to_uint8, whole_file
 from .data import Pair, find_pictures, make_pair, read_pairs, read_rgb
 from .degrade import gaussian_blur
 from .metrics import l1, ms_ssim, ms_ssim_scales, mse, psnr, ssim
@@ -221,10 +221,7 @@ def _to_pair(picture: Pair | np.ndarray, scale: int, name: str) -> Pair:
         if picture.scale != scale:
             raise ValueError(f"{name}: expected a pair of x{scale}, got x{picture.scale}")
         return picture
-    picture = np.stack([picture] * 3, -1) if picture.ndim == 2 else picture
-    if picture.ndim != 3 or picture.shape[2] != 3:
-        raise ValueError(f"{name}: expected a picture (H, W, 3) or grey (H, W), got {picture.shape}")
-    return make_pair(picture, scale)
+    return make_pair(to_rgb(picture, name), scale)
 
 # %% ../nbs/42_evaluation.ipynb #eaf2dde1
 def read_originals(

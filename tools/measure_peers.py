@@ -18,10 +18,7 @@ from torch import nn
 from srfast.evaluation import cpu_times, load_models, multiply_adds, save_results
 from srfast.protocol import published
 
-conv = partial(nn.Conv2d, padding="same")
-
-
-def leaky(): return nn.LeakyReLU(0.05)
+conv, leaky = partial(nn.Conv2d, padding="same"), partial(nn.LeakyReLU, 0.05)
 
 
 class FSRCNN(nn.Module):
