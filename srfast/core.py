@@ -172,6 +172,10 @@ def pick_device(
         raise ValueError(f"expected a device such as 'cpu' or 'cuda' that is there, got {device!r} ({str(e).splitlines()[0]})") from None
     return str(device)
 
+# %% ../nbs/00_core.ipynb #7be01c42
+if hasattr(os, "register_at_fork"):  # a forked child has none of torch's threads, and would wait for them forever
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
 # %% ../nbs/00_core.ipynb #487bf2bd
 def wants_bf16(
     precision: str,  # 'auto', 'bf16' or 'float32'
@@ -191,7 +195,9 @@ def wants_bf16(
 # %% ../nbs/00_core.ipynb #775926e6
 def is_watched() -> bool:
     "Whether standard error is a terminal, or this is a notebook."
-    return bool(sys.stderr and sys.stderr.isatty()) or "ipykernel" in sys.modules  # a program without a console has none
+    with suppress(AttributeError, ValueError):  # a program without a console has none, or one of its own, or closed it
+        return sys.stderr.isatty() or "ipykernel" in sys.modules
+    return "ipykernel" in sys.modules
 
 # %% ../nbs/00_core.ipynb #8c44e337
 def _remove_leftovers(path: Path, age: float = 3600) -> None:

@@ -47,6 +47,8 @@ def pixel_limit(
 
 # %% ../nbs/01_image.ipynb #a7a3227f
 _PARSING = Lock()
+if hasattr(os, "register_at_fork"):  # a thread may hold it while another forks
+    os.register_at_fork(after_in_child=lambda: globals().update(_PARSING=Lock()))
 
 # %% ../nbs/01_image.ipynb #984c1f9e
 class _Limit(int):
@@ -369,19 +371,24 @@ def _upright_xmp(xmp):
         return re.sub(said if isinstance(xmp, str) else said.encode(), xmp[:0], xmp)
     return xmp
 
+# %% ../nbs/01_image.ipynb #5d2e8b61
+def _is_sideways(img: Image.Image) -> bool:
+    "Whether its EXIF tells to turn it by a quarter; Pillow turns a TIFF itself when it decodes it, and no longer tells."
+    try:
+        return img.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    except DAMAGE:
+        return False
+
 # %% ../nbs/01_image.ipynb #7f6d628d
 def _turned(img: Image.Image) -> Image.Image:
     "A copy turned as the EXIF says, the tag reset, also in XMP; EXIF that cannot be read is dropped."
     try:
-        sideways = img.getexif().get(0x0112, 1) in (5, 6, 7, 8)
         turned = ImageOps.exif_transpose(img)
     except DAMAGE:
-        turned, sideways = img.copy(), False
+        turned = img.copy()
         turned.info.pop("exif", None)
     info = turned.info = _page_info(img, turned.info) if hasattr(img, "tag_v2") else turned.info
     info |= {key: _upright_xmp(info[key]) for key in ("xmp", "XML:com.adobe.xmp") if key in info}
-    if sideways and "dpi" in info:
-        info["dpi"] = tuple(info["dpi"])[::-1]
     return turned
 
 # %% ../nbs/01_image.ipynb #8a30241b
@@ -389,12 +396,8 @@ def upright_size(
     img: Image.Image,  # from `open_img`, not yet decoded
 ) -> tuple[int, int]:  # (width, height) as it will stand, as far as its header tells
     "The size of the upright picture, known without decoding it."
-    try:
-        told = img.format != "PNG" or "exif" in img.info  # Pillow decodes a PNG to look for EXIF behind its pixels
-        sideways = told and img.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-    except DAMAGE:
-        sideways = False
-    return img.size[::-1] if sideways else img.size
+    told = img.format != "PNG" or "exif" in img.info  # Pillow decodes a PNG to look for EXIF behind its pixels
+    return img.size[::-1] if told and img.format != "TIFF" and _is_sideways(img) else img.size  # a TIFF's is upright already
 
 # %% ../nbs/01_image.ipynb #d08c85d2
 def _whole_values(high: Image.Image, low: Image.Image, raw: str) -> np.ndarray:
@@ -430,12 +433,18 @@ def upright(
     "The frame that `img` shows, decoded and upright; an `ImageError` if it is damaged. EXIF that cannot be read is dropped."
     with named_errors(name):
         raw, deep, negative = _raw_mode(img), deep_values(img), _is_negative(img)
-        low = _lower_bytes(img) if _is_deep(img) else None
+        low, sideways = _lower_bytes(img) if _is_deep(img) else None, _is_sideways(img)
+        if sideways and img.format == "TIFF":  # by its name Pillow maps the file to memory as if it were upright already
+            file, img.filename = img.filename, ""
+            img.load()
+            img.filename = file
         img.load()
         if 0 in img.size:
             raise ImageError(f"expected at least 1 x 1 pixels, got {img.width} x {img.height}")
         deep = None if deep is None else _turned_deep(deep, img)
         img = _turned(img)
+        if sideways and "dpi" in img.info:
+            img.info["dpi"] = tuple(img.info["dpi"])[::-1]
         if low is not None:
             deep = _whole_values(img, _turned(low), raw)
         if negative:

@@ -171,7 +171,7 @@ _SPREAD = 1.6  # of the logarithm of the power from place to place
 
 # %% ../nbs/02_match.ipynb #3b0c98fa
 _OMEGA = (torch.arange(64, dtype=torch.float64) - 31.5) * (math.pi / 32)  # none at 0
-_POWER = (torch.from_numpy(_BASIS).to(torch.complex128) @ torch.exp(-1j * torch.arange(8)[:, None] * _OMEGA)).abs() ** 2 / 64
+_POWER = torch.from_numpy(np.abs(_BASIS @ np.exp(-1j * np.arange(8)[:, None] * _OMEGA.numpy())) ** 2 / 64)
 _RADIUS = sum(torch.meshgrid(_OMEGA.abs() ** _ROUND, _OMEGA.abs() ** _ROUND, indexing="ij"))
 _TAPS = torch.arange(41, dtype=torch.float64)
 _WAVES = torch.cos(_TAPS[:, None] * _OMEGA)

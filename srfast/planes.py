@@ -6,6 +6,7 @@
 __all__ = ['Planes', 'carried', 'enlarged_info', 'split_img', 'join_img', 'bleed']
 
 # %% ../nbs/06_planes.ipynb #07376a7f
+import math
 import re
 from dataclasses import dataclass, field
 
@@ -78,7 +79,8 @@ def enlarged_info(
         info["xmp"] = _resized_xmp(info["xmp"], after)
     try:
         exif = copy_exif(info.get("exif", b""))
-        exif.update({tag: float(exif[tag]) * factor for tag, factor in zip((282, 283), factors) if tag in exif})
+        finer = {tag: float(exif[tag]) * factor for tag, factor in zip((282, 283), factors) if tag in exif}
+        exif.update({tag: dots for tag, dots in finer.items() if math.isfinite(dots)})
         camera = exif.get_ifd(0x8769)
         camera.update({tag: n for tag, n in zip((0xA002, 0xA003), after) if tag in camera})
         return info | ({"exif": exif.tobytes()} if "exif" in info else {})
@@ -169,11 +171,12 @@ def _fill(color: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 # %% ../nbs/06_planes.ipynb #f77a0e38
 def bleed(
-    color: np.ndarray,  # (H, W, C) uint8 or uint16
+    color: np.ndarray,  # (H, W, C), as `Planes` has it
     alpha: np.ndarray,  # (H, W, 1), 0 = transparent
-) -> np.ndarray:  # `color` with fully transparent pixels recoloured
-    "The colour of visible pixels spread under fully transparent ones; visible ones keep theirs exactly."
-    if (alpha > 0).all() or not (alpha > 0).any():
+) -> np.ndarray:  # `color`, recoloured where less than a sixty-fourth shows
+    "The colour of visible pixels spread under those that are clear or nearly so; visible ones keep theirs exactly."
+    seen = alpha > (np.iinfo(alpha.dtype).max if alpha.dtype.kind == "u" else 1) / 64
+    if seen.all() or not seen.any():
         return color
-    filled = _fill(color.astype(np.float32), (alpha > 0).astype(np.float32))
-    return np.where(alpha > 0, color, np.rint(filled).astype(color.dtype))
+    filled = _fill(color.astype(np.float32), seen.astype(np.float32))
+    return np.where(seen, color, np.rint(filled).astype(color.dtype))

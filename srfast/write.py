@@ -12,6 +12,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -177,19 +178,24 @@ def _tiff_extras(extra: dict) -> dict:
 def _duration(img: Image.Image, kind: str) -> int:
     "Milliseconds, within what every format can hold: in a GIF hundredths of a second, beyond a minute whole seconds."
     ms = img.info.get("duration", 0)
-    ms = ms if isinstance(ms, (int, float)) and 0 <= ms <= 600_000 else 0
+    ms = min(ms, 655_350) if isinstance(ms, (int, float)) and ms >= 0 else 0
     if kind == "GIF" and ms:
         return max(int(ms / 10 + 0.5), 1) * 10
-    return round(ms) if ms <= 60_000 else round(ms, -3)
+    return round(ms) if ms <= 60_000 else round(ms / 1000) * 1000
 
 # %% ../nbs/07_write.ipynb #a11ce0f5
 def _alike(frames: list[Image.Image]) -> list[Image.Image]:
-    "Frames of a GIF that all have a clear colour if any has one, else readers fill what is cleared with another."
+    "Frames of a GIF that all have a clear colour, one that nothing shows, if any has: else readers fill what is cleared with another."
     if not any("transparency" in frame.info for frame in frames):
         return frames
-    alike = [frame if "transparency" in frame.info else _few_colors(frame, clear_too=True) for frame in frames]
+    alike = [frame.copy() if "transparency" in frame.info else _few_colors(frame, clear_too=True) for frame in frames]
+    used = {color for frame in alike for color in zip(*[iter(frame.getpalette())] * 3)}
+    unused = next(color for color in product(range(256), repeat=3) if color not in used)
     for new, frame in zip(alike, frames):
         new.info = frame.info | new.info
+        if isinstance(clear := new.info["transparency"], int):  # Pillow leaves out what has its colour, clear or not
+            palette = new.getpalette()
+            new.putpalette(palette[: 3 * clear] + list(unused) + palette[3 * clear + 3 :])
     return alike
 
 # %% ../nbs/07_write.ipynb #b6083794

@@ -16,7 +16,7 @@ import png
 import pytest
 import tifffile
 import torch
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
 import srfast
 from srfast.core import to_tensor
@@ -603,6 +603,26 @@ def test_pictures_come_out_upright_once(orientation, kind, tmp_path):
         assert found.size == (48, 40) and found.getexif().get(0x0112, 1) == 1
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "CMYK", "I;16"])
+@pytest.mark.parametrize("orientation", [6, 7])
+def test_a_plain_tiff_on_its_side_is_turned_with_its_resolution(mode, orientation, tmp_path):
+    deep = noise(10, 14, 1)[..., 0].astype(np.uint16) * 257
+    img = Image.fromarray(deep) if mode == "I;16" else Image.fromarray(noise(10, 14)).convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    img.save(tmp_path / "a.tif", exif=exif, dpi=(100, 50))
+    found = srfast.read_img(tmp_path / "a.tif")
+    np.testing.assert_array_equal(np.asarray(found), np.asarray(img.transpose(UNTURNS[orientation])))
+    assert [round(float(x)) for x in found.info["dpi"]] == [50, 100]
+    assert UPSCALER(tmp_path / "a.tif", height=28).size == (20, 28)
+
+
+def test_resolution_that_is_no_number_loses_nothing_else(tmp_path):
+    exif = Image.Exif()
+    exif.update({271: "Maker", 282: TiffImagePlugin.IFDRational(72, 0)})
+    assert written(UPSCALER(encoded(RGB, "JPEG", exif=exif), 2), tmp_path / "a.jpg").getexif()[271] == "Maker"
+
+
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
@@ -959,6 +979,19 @@ def test_other_programs_may_have_set_pillows_own_limit(limit, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "(60, 50)\n", "")
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_forked_processes_enlarge_too(tmp_path):
+    (tmp_path / "forks.py").write_text(
+        "import multiprocessing, numpy as np, srfast\n"
+        "def work(i): return srfast.upscale(np.full((60, 60, 3), i, np.uint8), 2, model='fast').shape\n"
+        "work(0)\n"
+        "with multiprocessing.get_context('fork').Pool(2) as pool: print(pool.map(work, [1, 2]))\n"
+    )
+    threads = os.environ | {"OMP_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "forks.py"], cwd=tmp_path, env=threads, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "[(120, 120, 3), (120, 120, 3)]\n"), done.stderr
+
+
 # What is easily taken for something else
 
 @pytest.mark.parametrize("spoil", [False, True])
@@ -981,8 +1014,14 @@ def test_small_integers_of_numpy_are_scales():
     assert srfast.upscale(np.zeros((70, 10), np.uint8), np.uint8(4), model="fast").shape == (280, 40)
 
 
-def test_without_standard_error(monkeypatch):
-    monkeypatch.setattr(sys, "stderr", None)
+class Log:
+    """A standard error of a program's own."""
+    write = flush = lambda self, *args: None
+
+
+@pytest.mark.parametrize("error", [None, Log()])
+def test_without_standard_error(error, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", error)
     assert srfast.upscale(waves(), 2, model="fast").shape == (40, 48, 3)
 
 
@@ -993,6 +1032,22 @@ def test_a_gif_is_clear_where_later_frames_are(tmp_path):
     made = srfast.read_img(srfast.write_img(srfast.upscale(tmp_path / "a.webp", 2, model="fast"), tmp_path / "a.gif"))
     assert [np.mean(np.asarray(frame.convert("RGBA"))[..., 3] < 128) for frame in made.frames] == pytest.approx([0, 1 / 3, 2 / 3], abs=.03)
     assert [frame.info["duration"] for frame in made.frames] == [20, 20, 20]
+
+
+def test_black_stays_black_where_an_earlier_frame_was_clear(tmp_path):
+    first, then = Image.new("RGBA", (24, 20)), Image.new("RGBA", (24, 20), "black")
+    for frame in (first, then): frame.paste((255, 200, 0, 255), (6, 6, 18, 14))
+    first.save(tmp_path / "a.gif", save_all=True, append_images=[then], duration=100, disposal=2)
+    made = srfast.read_img(srfast.write_img(srfast.upscale(tmp_path / "a.gif", 2, model="fast"), tmp_path / "b.gif"))
+    assert [np.mean(np.asarray(frame.convert("RGBA"))[..., 3]) for frame in made.frames] == pytest.approx([51, 255], abs=9)
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp", "png", "avif"])
+def test_a_long_pause_stays_one(kind, tmp_path):
+    frames = [Image.new("RGB", (20, 16), color) for color in ("red", "green")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=[100, 655_350])
+    made = srfast.read_img(srfast.write_img(srfast.read_img(tmp_path / "a.gif"), tmp_path / f"b.{kind}"))
+    assert abs(made.frames[1].info["duration"] - 655_350) < 1000
 
 
 @pytest.mark.parametrize("kind", ["gif", "webp"])
