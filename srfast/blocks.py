@@ -25,7 +25,7 @@ from .splits import folder_of, keep_out, match_pairs
 
 # %% ../nbs/26_blocks.ipynb #6b868da3
 class PairPatch(ItemTransform):
-    "The same patch of a small picture and its original: random, turned and mirrored while training, else the middle."
+    "The same patch of a small picture and its original: random, turned and mirrored while training, else the middle; one alone whole."
 
     order = 1
 
@@ -40,6 +40,8 @@ class PairPatch(ItemTransform):
         return super().__call__(pair, split_idx=split_idx, **kwargs)
 
     def encodes(self, pair):
+        if len(pair) == 1:
+            return pair
         side, k = self.size // self.scale, random.randrange(8) if self.dice else 0
         room = [min(small, large // self.scale) - side for small, large in zip(*(img.size for img in pair))]
         if min(room) < 0:
@@ -80,7 +82,9 @@ def _apart(items: list[PairFiles], n_valid: int, seed: int) -> tuple[list[int], 
 
 # %% ../nbs/26_blocks.ipynb #352415ea
 def _small(item: PairFiles, scale: int, degradation: Degradation | None, seed: int) -> np.ndarray:
-    "The small picture: read, or made with a seed from the name."
+    "The small picture: read, or made with a seed from the name; what is no pair of files is one itself."
+    if not isinstance(item, PairFiles):
+        return read_rgb(item, 4) if isinstance(item, (str, Path)) else item
     if item.small:
         return read_rgb(item.small, 4)
     return make_pair(read_rgb(item.original), scale, degradation, zlib.crc32(f"{seed}/{item.original.name}".encode())).lr_img

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['PICTURE_SUFFIXES', 'find_pictures', 'split_pictures', 'Pair', 'make_pair', 'read_rgb', 'middle_of', 'shrink_to',
-           'read_pairs', 'load_pairs', 'show_rows', 'ShownLoader', 'PatchLoader', 'PictureLoader', 'patch_dataloaders']
+           'read_pairs', 'load_pairs', 'large_enough', 'show_rows', 'ShownLoader', 'PatchLoader', 'PictureLoader',
+           'patch_dataloaders']
 
 # %% ../nbs/21_data.ipynb #16b6ca1a
 import hashlib
@@ -167,6 +168,21 @@ def _turn(img: np.ndarray, k: int) -> np.ndarray:
     img = img[:, ::-1] if k & 2 else img
     return img.T if k & 4 else img
 
+# %% ../nbs/21_data.ipynb #5f0a71c3
+def large_enough(
+    pairs: list[Pair],  # of one scale
+    size: int,  # HR pixels a side must have
+    kind: str = "pictures",  # what they are called
+) -> list[Pair]:
+    "Those that are, how many are not in a warning; an `ImageError` if none is."
+    found = [p for p in pairs if min(p.hr.shape[:2]) >= size]
+    if not found:
+        most = max(min(p.hr.shape[:2]) for p in pairs) // pairs[0].scale * pairs[0].scale
+        raise ImageError(f"no picture of at least {size} x {size} pixels among {len(pairs)} {kind}: choose a size of at most {most}")
+    if small := len(pairs) - len(found):
+        warnings.warn(f"{small} of {len(pairs)} {kind} are smaller than {size} x {size} pixels and left out", stacklevel=2)
+    return found
+
 # %% ../nbs/21_data.ipynb #cac7a8bb
 class _Group:
     "The pairs of one scale that are large enough, drawn in proportion to their area."
@@ -174,13 +190,7 @@ class _Group:
     def __init__(self, pairs: list[Pair], scale: int, size: int):
         if size < scale or size % scale:
             raise ValueError(f"expected a patch size that is a multiple of {scale}, got {size}")
-        pairs = [p for p in pairs if p.scale == scale]
-        self.pairs = [p for p in pairs if min(p.hr.shape[:2]) >= size]
-        if not self.pairs:
-            most = max(min(p.hr.shape[:2]) for p in pairs) // scale * scale
-            raise ImageError(f"no picture of at least {size} x {size} pixels among {len(pairs)}: choose a size of at most {most}")
-        if small := len(pairs) - len(self.pairs):
-            warnings.warn(f"{small} of {len(pairs)} pictures are smaller than {size} x {size} pixels and left out", stacklevel=2)
+        self.pairs = large_enough([p for p in pairs if p.scale == scale], size)
         areas = np.array([p.hr.shape[0] * p.hr.shape[1] for p in self.pairs], dtype=np.float64)
         self.chance = np.cumsum(areas / areas.sum())
 

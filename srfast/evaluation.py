@@ -31,6 +31,7 @@ from .backbones import load_lpips
 from .core import ImageError, WeightsError, crop_frame, find_name, is_watched, pick_device, to_rgb, to_tensor, to_uint8, whole_file
 from .data import Pair, find_pictures, make_pair, read_pairs, read_rgb
 from .degrade import gaussian_blur
+from .foreign import is_foreign, load_foreign
 from .metrics import l1, ms_ssim, ms_ssim_scales, mse, psnr, ssim
 from .resize import METHODS, imresize
 from .weights import find_weights, list_weights, load_generator, read_info
@@ -54,14 +55,14 @@ def _load(model, scale: int, device: str) -> Callable[[Tensor], Tensor]:
     "What `model` stands for."
     if callable(model):
         return model
-    is_path = Path(model).is_dir() or Path(model).suffix == ".safetensors"
-    if not is_path:
+    foreign, path = is_foreign(model), Path(model)
+    if not (foreign or path.is_dir() or path.suffix == ".safetensors"):
         find_name(str(model), (*METHODS, *BASELINES, *list_weights()), "model")
     if model == "unsharp":
         return partial(_unsharp, scale=scale)
     if model in METHODS:
         return partial(_classical, scale=scale, method=str(model))
-    net = load_generator(model, scale)
+    net = load_foreign(model, device) if foreign else load_generator(model, scale)
     if net.scale != scale:
         raise WeightsError(f"{model}: expected weights for x{scale}, got weights for x{net.scale}")
     return net.to(device, memory_format=torch.channels_last)
@@ -110,6 +111,8 @@ def serves(
     "Whether the model can be had for `scale`; methods and plain functions serve every scale."
     if callable(model):
         return getattr(model, "scale", scale) == scale
+    if is_foreign(model):
+        return load_foreign(model).scale == scale
     if model in list_weights():
         return scale in list_weights()[model]
     if Path(model).is_dir() or Path(model).suffix == ".safetensors":
@@ -117,25 +120,25 @@ def serves(
         return scale in (info.scales or (info.scale,))
     return True
 
-# %% ../nbs/42_evaluation.ipynb #295174d3
-@contextmanager
-def _evaluating(model):
-    "Every layer in evaluation mode inside the block; no gradients."
-    modes = [(m, m.training) for m in model.modules()] if isinstance(model, nn.Module) else []
-    try:
-        for module, _ in modes:
-            module.training = False
-        with torch.no_grad():
-            yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-
 # %% ../nbs/42_evaluation.ipynb #e6aa8722
 def _device(model) -> torch.device:
     "Where the weights of `model` are; the processor if it has none."
     weights = next(model.parameters(), None) if isinstance(model, nn.Module) else None
     return torch.device("cpu") if weights is None else weights.device
+
+# %% ../nbs/42_evaluation.ipynb #295174d3
+@contextmanager
+def _evaluating(model):
+    "Every layer in evaluation mode inside the block; no gradients, no autocast from outside."
+    modes = [(m, m.training) for m in model.modules()] if isinstance(model, nn.Module) else []
+    try:
+        for module, _ in modes:
+            module.training = False
+        with torch.no_grad(), torch.autocast(_device(model).type, enabled=False):
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 # %% ../nbs/42_evaluation.ipynb #166add1d
 def _run(model: Callable[[Tensor], Tensor], lr_imgs: Tensor, scale: int) -> Tensor:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from .backbones import import_torchvision
 from .core import find_name, wants_bf16, whole_file
 from .critics import create_critic
-from .data import Pair
+from .data import Pair, large_enough
 
 from .losses import ADVERSARIAL_LOSSES, get_adversarial_loss, takes_lr
 from .ranks import mean_of_ranks
@@ -29,7 +29,7 @@ from .runs import Run, is_first
 from .splits import Split
 from .stages import Average, Clip, Stage, StageLearner, StepRate, stage_loss, stage_optimizer
 from .training import Recipe, parameter_groups, psnr_y, start_from
-from .weights import WeightsInfo, read_state, write_weights
+from .weights import WeightsInfo, find_weights, write_weights
 
 # %% ../nbs/31_gan.ipynb #1bd8a755
 import_torchvision()
@@ -377,9 +377,11 @@ class GanRecipe(Recipe):
 
     def start(self, net: GanModule, init: str | Path) -> None:
         "Takes a trained generator, and the critic beside it if there is one."
-        start_from(net.generator, init)
-        if (Path(init) / "critic.safetensors").exists():
-            net.critic.load_state_dict(read_state(Path(init) / "critic.safetensors"))
+        super().start(net, init)
+        weights = find_weights(init)
+        critic = weights.with_name("critic.safetensors")
+        if weights.name == "model.safetensors" and critic.exists():
+            start_from(net.critic, critic)
 
     def learner(self, net: GanModule, split: Split, index: int = 0, done: int = 0) -> Learner:
         "A `Learner` for one stage, a `GanLearner` for one with a critic."
@@ -390,6 +392,7 @@ class GanRecipe(Recipe):
         if not isinstance(stage, GanStage):
             return super().learner(net, split, index, done)
         dls = self.loaders(split, stage, self.seed + 1000 * index, done)
+        dls.valid.pairs = large_enough(dls.valid.pairs, net.critic.fixed_size or net.critic.min_size, "pictures kept out")
         cbs = [Average(net.generator, stage.ema, done), Clip(stage), StepRate(stage, done)]
         groups = lambda gan: [list(gan.critic.parameters()), *parameter_groups(gan.generator)]  # noqa: E731
         return GanLearner(dls, net, stage, opt_func=stage_optimizer(stage), splitter=groups, cbs=cbs)

@@ -24,6 +24,9 @@ from .image import open_img
 from .resize import imresize
 
 # %% ../nbs/25_splits.ipynb #aa970d11
+_ONLY_ORIGINALS = "expected a folder of originals only, to shrink them by the recipe, got small pictures as well"
+
+
 @dataclass(frozen=True)
 class Split:
     "Pairs to learn from and pairs kept out."
@@ -34,9 +37,12 @@ class Split:
     story: dict  # what the weights will say of their data
     skipped: tuple[str, ...] = ()  # pictures that could not be used, and why
     degradation: Degradation | None = None  # how the small pictures were made; None: antialiased bicubic, or given
+    given: bool = False  # the small pictures were there before: what is made anew would be of another kind
 
     def shrunk_to(self, size: int, seed: int = 0) -> "Split":
         "The same pictures with shorter sides of at most `size`, HR; small ones are made anew of those that are larger."
+        if self.given:
+            raise ValueError(_ONLY_ORIGINALS)
 
         def fit(pair: Pair, i: int) -> Pair:
             hr = shrink_to(pair.hr, size)
@@ -298,7 +304,7 @@ def _split_patches(file: Path, scales: tuple[int, ...], n_valid: int, seed: int)
     places = {Path(f"{i:09}", name): i for i, name in enumerate(held.names)}  # names may be equal
     train, valid = keep_out(list(places), n_valid, seed)
     cut = [pair for name in train for pair in held.pairs(places[name])]
-    return Split(cut, [held.picture(places[name]) for name in valid], held.fingerprint, held.story, held.skipped)
+    return Split(cut, [held.picture(places[name]) for name in valid], held.fingerprint, held.story, held.skipped, given=True)
 
 # %% ../nbs/25_splits.ipynb #31afd432
 def read_split(
@@ -312,7 +318,7 @@ def read_split(
     "Pairs at each scale, split by name and seed; what cannot be used is named in a warning and in `skipped`."
     given = isinstance(data, (tuple, list))
     if (degradation or largest) and (given or Path(data).suffix == ".h5"):
-        raise ValueError("expected a folder of originals only, to shrink them by the recipe, got small pictures as well")
+        raise ValueError(_ONLY_ORIGINALS)
     if not given and Path(data).suffix == ".h5":
         return _split_patches(Path(data), scales, n_valid, seed)
     folders = [folder_of(d) for d in (data if given else [data])]
@@ -333,4 +339,4 @@ def read_split(
     prints = _fingerprint(files + [f for s in matched for f in matched[s].values()])
     if degradation:
         prints["degradation"] = asdict(degradation)
-    return Split(train, valid, prints, dict(data=folders[-1].name, pictures=len(found)), tuple(bad), degradation)
+    return Split(train, valid, prints, dict(data=folders[-1].name, pictures=len(found)), tuple(bad), degradation, given)

@@ -9,6 +9,7 @@ __all__ = ['OPTIMIZERS', 'Stage', 'Stages', 'progressive', 'lr_at', 'StepRate', 
 # %% ../nbs/28_stages.ipynb #dbc5c64e
 import math
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from functools import partial
 
@@ -60,6 +61,10 @@ class Stage:
             raise ValueError(f"expected a learning rate lr_max above 0, got {self.lr_max}")
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"expected an optimizer of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"expected a momentum in [0, 1), got {self.momentum}")
+        if self.decay and not (self.decay[0] >= 1 and self.decay[1] > 0):
+            raise ValueError(f"expected a decay of at least 1 step and a factor above 0, got {self.decay}")
 
     @property
     def total(self) -> int:
@@ -121,6 +126,10 @@ class StepRate(Callback):
     def __init__(self, stage: Stage, done: int = 0):
         self.stage, self.done, self.factor = stage, done, 1.0
 
+    def before_fit(self):
+        self.run = not hasattr(self, "lr_finder")
+        self.dls.train.first = self.done
+
     def before_batch(self):
         if self.training:
             self.opt.set_hyper("lr", self.stage.rates(self.factor * lr_at(self.done, self.stage), len(self.opt.param_lists)))
@@ -145,16 +154,15 @@ class Clip(Callback):
 
 # %% ../nbs/28_stages.ipynb #5421fb91
 class Bf16(Callback):
-    "Forward pass under bfloat16 autocast while training; the loss sees float32."
+    "Forward pass of a `StageLearner` under bfloat16 autocast while training; the loss sees float32."
 
     order = 10
 
     def before_batch(self):
-        self.context = torch.autocast(self.x.device.type, torch.bfloat16, enabled=bool(self.training))
-        self.context.__enter__()
+        self.contexts.enter_context(torch.autocast(self.x.device.type, torch.bfloat16, enabled=bool(self.training)))
 
     def after_pred(self):
-        self.context.__exit__(None, None, None)
+        self.contexts.close()
         self.learn.pred = self.pred.float()
 
 # %% ../nbs/28_stages.ipynb #981c5856
@@ -166,7 +174,7 @@ class Average(Callback):
         self.state = {k: v.detach().clone() for k, v in net.state_dict().items()}
 
     def before_fit(self):
-        self.pairs = None
+        self.pairs, self.run = None, not hasattr(self, "lr_finder")
 
     def after_step(self):
         self.done += 1
@@ -218,22 +226,21 @@ class Supervision(Callback):
 
     order = 20
 
-    def __init__(self, stage: Stage, done: int = 0):
-        self.stage, self.done = stage, done
+    def __init__(self, stage: Stage, net: nn.Module):
+        self.stage, averages = stage, [m for m in net.modules() if getattr(m, "averages_answers", False)]
+        if not averages:
+            raise ValueError(f"supervision={stage.supervision}: {type(net).__name__} has no intermediate answers")
+        self.average_of_answers = averages[0]
 
     def before_fit(self):
-        averages = [m for m in self.model.modules() if getattr(m, "averages_answers", False)]
-        if not averages:
-            raise ValueError(f"supervision={self.stage.supervision}: {type(self.model).__name__} has no intermediate answers")
-        self.hook = averages[0].register_forward_pre_hook(lambda module, args: setattr(self, "answers", args[0]))
+        self.hook = self.average_of_answers.register_forward_pre_hook(lambda module, args: setattr(self, "answers", args[0]))
 
     def after_loss(self):
         if self.training:
-            alpha = self.stage.supervision * max(0.0, 1 - self.done / self.stage.total)
+            alpha = self.stage.supervision * max(0.0, 1 - self.step_rate.done / self.stage.total)
             wanted = rgb_to_y(self.yb[0]).expand_as(self.answers)
             self.learn.loss_grad = alpha * F.mse_loss(self.answers.float(), wanted) + (1 - alpha) * self.loss_grad
             self.learn.loss = self.loss_grad.clone()
-            self.done += 1
 
     def after_fit(self):
         self.hook.remove()
@@ -241,11 +248,17 @@ class Supervision(Callback):
 
 # %% ../nbs/28_stages.ipynb #7b3b0531
 class StageLearner(Learner):
-    "A `Learner` without fastai's bar, whose events go only to the callbacks that have them."
+    """A `Learner` without fastai's bar, whose events go only to the callbacks that have them.
+
+    `contexts` are left at the end of each batch, an error included."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.remove_cb(ProgressCallback)
+
+    def one_batch(self, i, b):
+        with ExitStack() as self.contexts:
+            super().one_batch(i, b)
 
     def _call_one(self, event_name: str):
         every = event_name == "after_fit"

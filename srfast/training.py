@@ -118,11 +118,10 @@ def read(
 ) -> Split:  # pairs to learn from, pairs to measure on, what was skipped
     "The pictures of `data`, split by name and seed."
     split = read_split(data, self.scales or (self.scale,), self.n_valid, self.seed, self.degradation, self.side)
-    split = split.with_drawn(self.drawn).with_shrunk(self.shrunk, self.stages[-1].size)
-    for stage in self.stages:
-        self.loaders(split, stage)
-        stage_loss(stage)
-    return split
+    if split.given and (self.drawn or self.shrunk):
+        warnings.warn("small pictures are given, and learned from as they are: drawn and shrunken ones are left out", stacklevel=3)
+        return split
+    return split.with_drawn(self.drawn).with_shrunk(self.shrunk, self.stages[-1].size)
 
 # %% ../nbs/30_training.ipynb #8b2778cd
 @patch
@@ -171,7 +170,8 @@ def learner(
     learn = StageLearner(dls, net, loss, metrics=[psnr_y], cbs=[average], **rules)
     learn.add_cbs([Clip(stage), StepRate(stage, done)])
     wanted = {Bf16: wants_bf16(self.precision, next(net.parameters()).device), Rescale: len(self.scales) > 1, GiveInput: takes_lr(loss)}
-    learn.add_cbs([cb() for cb, want in wanted.items() if want] + ([Supervision(stage, done)] if stage.supervision else []))
+    learn.add_cbs([cb() for cb, want in wanted.items() if want] + ([Supervision(stage, net)] if stage.supervision else []))
+    net.requires_grad_(True)
     if stage.freeze:
         if len(parameter_groups(self.outcome(net))) == 1:
             raise ValueError(f"freeze: {self.generator} has no encoder to freeze")
@@ -266,12 +266,16 @@ def start_from(
     init: str | Path,  # bundled name, .safetensors file, or run folder
 ) -> list[str]:  # names of the tensors that stay random
     "Copies every tensor that fits from trained weights, of the net's scale if there are such: another keeps its body."
-    own, scale = net.state_dict(), net.scale if net.scale in list_weights().get(str(init), {}) else None
+    own, scale = net.state_dict(), getattr(net, "scale", None)
+    scale = scale if scale in list_weights().get(str(init), {}) else None
     state = {k: v for k, v in read_state(find_weights(init, scale)).items() if k in own and own[k].shape == v.shape}
     if not state:
         raise ValueError(f"{init}: no tensor of these weights fits {type(net).__name__}")
     net.load_state_dict(own | state)
-    return sorted(own.keys() - state.keys())
+    left = sorted(own.keys() - state.keys())
+    if 2 * sum(own[name].numel() for name in left) > sum(v.numel() for v in own.values()):
+        warnings.warn(f"{init}: {len(left)} of {len(own)} tensors do not fit and begin at random", stacklevel=3)
+    return left
 
 # %% ../nbs/30_training.ipynb #6777edfa
 def _run_stages(run: Run, recipe: Recipe, net: nn.Module, split: Split, asked: dict, device: str, *how) -> None:
@@ -295,10 +299,7 @@ def start(
     init: str | Path,  # as `start_from` takes it
 ) -> None:
     "Gives the network trained weights to begin with."
-    net = self.outcome(net)
-    left, own = start_from(net, init), net.state_dict()
-    if 2 * sum(own[name].numel() for name in left) > sum(v.numel() for v in own.values()):
-        warnings.warn(f"{init}: {len(left)} of {len(own)} tensors do not fit and begin at random", stacklevel=3)
+    start_from(self.outcome(net), init)
 
 # %% ../nbs/30_training.ipynb #1f0db2f1
 @patch
@@ -338,6 +339,8 @@ def train(
     run, device, recipe = Run(out), pick_device(device), recipe.only(stages) if stages else recipe
     set_seed(recipe.seed)
     net, split = recipe.create(), recipe.read(data)
+    for index in range(len(recipe.stages)):
+        recipe.learner(net, split, index).create_opt()  # what a later stage would stumble over is found now
     asked = dict(recipe=asdict(recipe), data=split.fingerprint, init=str(init) if init else None)
     check_same(run, asked)
     _check_model(run, recipe)

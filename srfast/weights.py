@@ -73,6 +73,7 @@ def save_weights(
 
 # %% ../nbs/22_weights.ipynb #36391311
 _KINDS = {"generator": str, "scale": int, "options": dict, "story": dict, "scales": (list, tuple)}
+_STORY = {"bf16_psnr_change": (int, float), "seed": int}  # what others compute with, left out where it is of another kind
 
 # %% ../nbs/22_weights.ipynb #09a5b66d
 def read_info(
@@ -94,7 +95,9 @@ def read_info(
         info = WeightsInfo(**json.loads(header))
         if not all(isinstance(getattr(info, name), kind) for name, kind in _KINDS.items()) or set(map(type, info.scales)) - {int}:
             raise TypeError("a value of another kind")
-        return info
+        if min((info.scale, *info.scales)) < 1:
+            raise ValueError("a scale below 1")
+        return replace(info, story={k: v for k, v in info.story.items() if isinstance(v, _STORY.get(k, object))})
     except (TypeError, ValueError) as e:
         raise WeightsError(f"{path}: header not understood ({e}); written by a newer srfast?") from None
 
@@ -191,7 +194,7 @@ def load_generator(
     if info.generator not in GENERATORS:
         raise WeightsError(f"{path}: made for the generator {info.generator!r}, which this srfast does not have")
     try:
-        net = create_generator(info.generator, info.scale, **info.options)
+        net = create_generator(info.generator, info.scale, **info.options).float()  # whatever torch's default type is
         if scale in info.scales:
             at_scale(net, scale)
         net.load_state_dict(read_state(path))

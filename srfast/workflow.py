@@ -34,23 +34,24 @@ from .weights import load_generator
 def kept_out(
     recipe: Recipe,  # its split, scale and degradation
     data: str | Path,  # folder of pictures, or a name of `SETS`
-    side: int,  # of the originals, pixels: whole pictures shrunk, then cut to a square
+    side: int,  # of the originals, pixels: whole pictures shrunk, then cut to a square; of a smaller one its shorter side
 ) -> dict[str, Pair]:  # by file name, folders before it
     "What the recipe does not learn from."
     folder = folder_of(data)
     usable, _ = read_pairs(find_pictures(folder), lambda f: read_rgb(f).shape)
     files = keep_out(list(usable), recipe.n_valid, recipe.seed)[1]
     originals = {"_".join(f.relative_to(folder).with_suffix("").parts): shrink_to(read_rgb(f), side) for f in files}
-    return {name: middle_of(make_pair(hr, recipe.scale, recipe.degradation, i), side) for i, (name, hr) in enumerate(originals.items())}
+    pairs = {name: make_pair(hr, recipe.scale, recipe.degradation, i) for i, (name, hr) in enumerate(originals.items())}
+    return {name: middle_of(pair, min(side, *pair.hr.shape[:2])) for name, pair in pairs.items()}
 
 # %% ../nbs/35_workflow.ipynb #717a27fc
 def _row(result: str, imgs: list[np.ndarray], originals: list[np.ndarray]) -> dict:
     "A row: how near `imgs` are to the originals."
     pairs = [(to_tensor(sr), to_tensor(hr)) for sr, hr in zip(imgs, originals)]
     row = {f.__name__: torch.cat([f(*pair) for pair in pairs]).mean().item() for f in (mse, psnr, l1)}
-    if min(originals[0].shape[:2]) >= 44:
+    if min(side for hr in originals for side in hr.shape[:2]) >= 44:
         row["ms_ssim"] = torch.cat([ms_ssim(*pair) for pair in pairs]).mean().item()
-    return dict(result=result, size=originals[0].shape[0], pictures=len(pairs)) | row
+    return dict(result=result, size=max(len(hr) for hr in originals), pictures=len(pairs)) | row
 
 # %% ../nbs/35_workflow.ipynb #3e1bccb0
 class Workflow(NamedTuple):
@@ -88,7 +89,7 @@ def run_workflow(
     second = train(upsampler, data, out / "upsampler", **kwargs)
     side, pairs = recipe.stages[-1].size, kept_out(recipe, data, recipe.stages[-1].size)
     names, originals = list(pairs), [pair.hr for pair in pairs.values()]
-    low = [imresize(pair.lr_img, size=(side, side)) for pair in pairs.values()]
+    low = [imresize(pair.lr_img, size=pair.hr.shape[:2]) for pair in pairs.values()]
     generated = _enlarge(out, [pair.lr_img for pair in pairs.values()], out / "generated", names)
     enhanced = _enlarge(out / "upsampler", generated, out / "enhanced", names)
     large = [pair.hr for pair in kept_out(recipe, data, side * 3 // 2).values()]
@@ -145,10 +146,12 @@ def stage_costs(
     return pd.DataFrame(rows)
 
 # %% ../nbs/35_workflow.ipynb #ec93f455
-def _peak_bytes() -> int:
-    "The most memory used up to now: of the GPU if there is one, else of the process."
+def _peak_bytes() -> float:
+    "The most memory used up to now: of the GPU if there is one, else of the process; nan where it is not told, as on Windows."
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
-    import resource
-
+    try:
+        import resource
+    except ImportError:
+        return float("nan")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -17,11 +17,13 @@ from srfast.core import ImageError
 from srfast.data import find_pictures, read_rgb
 from srfast.datasets import Archive, NamedSet, find_set
 from srfast.degrade import Degradation
+from srfast.recipes import get_recipe
 from srfast.resize import imresize
 from srfast.runs import Run
-from srfast.splits import write_patches
-from srfast.training import train
-from srfast.workflow import kept_out
+from srfast.splits import keep_out, write_patches
+from srfast.stages import Stage
+from srfast.training import Recipe, train
+from srfast.workflow import kept_out, run_workflow
 
 SHORT = replace(RECIPE, stages=(replace(RECIPE.stages[0], epochs=2),))
 
@@ -110,6 +112,36 @@ def test_a_training_from_a_name_a_pair_of_folders_and_a_file(server, pictures):
     assert json.loads((patches.path / "run.json").read_text())["data"]["pictures"] == 10
 
 
+@pytest.fixture
+def given(pictures, tmp_path):
+    """Two folders of pairs whose small pictures are far darker than shrunken originals, and a file of the latter."""
+    (tmp_path / "small").mkdir()
+    for file in pictures.iterdir():
+        hr = np.asarray(Image.open(file).convert("RGB"))
+        hr = hr[:hr.shape[0] // 2 * 2, :hr.shape[1] // 2 * 2]
+        Image.fromarray(imresize(hr, 1 / 2) // 4).save(tmp_path / f"small/{file.name}")
+    return (tmp_path / "small", pictures), write_patches(pictures, tmp_path / "patches.h5", size=32, scale=2, progress=False)
+
+
+def test_given_small_pictures_are_learned_from_as_they_are(given):
+    recipe = get_recipe("photo_further", 2)
+    for data in given:
+        with pytest.warns(UserWarning, match="small pictures are given") as told:
+            split = recipe.read(data)
+        plain = replace(recipe, drawn=0, shrunk=()).read(data)
+        assert len(told) == 1 and "drawn" not in split.story and len(split.train) == len(plain.train)
+    assert all(pair.lr_img.max() < 64 for pair in recipe.read(given[0]).train)
+
+
+@pytest.mark.parametrize("kinds", [(True, False), (False, True), (True, True)])
+def test_given_small_pictures_are_not_shrunk_by_the_recipe(kinds, given, tmp_path):
+    mixed = replace(RECIPE, stages=[replace(stage, whole=whole) for stage, whole in zip(RECIPE.stages, kinds)])
+    for data in given:
+        with pytest.raises(ValueError, match="a folder of originals only"):
+            train(mixed, data, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_degradation_goes_on_to_the_bit_and_another_one_is_refused(pictures, tmp_path):
     worse = replace(RECIPE, degradation=Degradation(blur=(0, 2), noise=(0, 20), jpeg=(40, 90)))
     whole = train(worse, pictures, tmp_path / "whole", progress=False)
@@ -172,3 +204,17 @@ def test_the_workflow_measures_on_what_was_not_learned(pictures, tmp_path):
     originals = [read_rgb(tmp_path / name[0] / f"{name[2:]}.png") for name in kept]  # a_NAME and b_NAME
     assert len(kept) == len(split.valid) == RECIPE.n_valid
     assert {hr[:90, :90].tobytes() for hr in originals} == {pair.hr[:90, :90].tobytes() for pair in split.valid}
+
+
+def test_the_workflow_takes_small_pictures(pictures, tmp_path):
+    folder, full = shutil.copytree(pictures, tmp_path / "faces"), get_recipe("faces_unet_gan_small")
+    stages = [replace(stage, size=64, bs=2, epochs=1, steps=2, loss="l1") for stage in (full.stages[0], full.stages[4])]
+    tiny = replace(full, stages=stages, options={"width": 4}, critic_options={"width": 8}, n_valid=3)
+    second = Recipe("second", "lr_unet", 2, (Stage(size=32, bs=2, epochs=1, steps=2),), {"width": 4}, n_valid=3)
+    small = keep_out(find_pictures(folder), 3, 0)[1][0]
+    Image.open(small).crop((0, 0, 52, 48)).save(small)
+    with pytest.warns(UserWarning, match="1 of 3 pictures kept out are smaller than 64 x 64"):
+        table = run_workflow(tiny, folder, tmp_path / "run", upsampler=second, progress=False).table
+    assert table.pictures.tolist() == [3] * 5 and table["size"].tolist() == [64, 64, 96, 96, 96]
+    assert sorted(Image.open(f).size for f in (tmp_path / "run/generated").iterdir()) == [(48, 48), (64, 64), (64, 64)]
+    assert table.psnr.min() > 12

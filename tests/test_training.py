@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 from fastai.callback.core import Callback
 from fastai.callback.tracker import EarlyStoppingCallback
 from PIL import Image
@@ -14,7 +15,8 @@ from safetensors.torch import load_file
 from worker import RECIPE, STAGES, Work, at, crash, limit_files, same_weights, spoil_gradient, spoil_input
 
 from srfast.runs import Run, load_checkpoint
-from srfast.training import train
+from srfast.training import parameter_groups, train
+from srfast.weights import load_generator
 
 
 def goes_on(pictures, out, whole):
@@ -158,6 +160,37 @@ def test_a_callback_that_was_not_there_before_begins_fresh(pictures, tmp_path):
 def test_wrong_numbers_are_refused_at_once(wrong):
     with pytest.raises(ValueError, match="expected n_valid"):
         replace(RECIPE, **wrong)
+
+
+@pytest.mark.parametrize("wrong, told", [
+    ({"freeze": True}, "no encoder to freeze"),
+    ({"supervision": 1.0}, "no intermediate answers"),
+    ({"size": 4096}, "choose a size of at most"),
+])
+def test_what_a_later_stage_would_stumble_over_is_found_at_once(wrong, told, pictures, tmp_path):
+    later = replace(RECIPE, stages=(STAGES[0], replace(STAGES[1], **wrong)))
+    with pytest.raises(ValueError, match=told):
+        train(later, pictures, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_error_in_the_forward_pass_leaves_float32_behind(pictures, tmp_path):
+    class Bug(Callback):
+        order = 20
+        def before_batch(self): crash(self.learn)
+
+    with pytest.raises(RuntimeError, match="crash"):
+        train(replace(RECIPE, precision="bf16"), pictures, tmp_path, device="cpu", progress=False, cbs=[Bug()])
+    assert not torch.is_autocast_enabled("cpu")
+
+
+def test_after_a_frozen_stage_all_is_trained(pictures, tmp_path):
+    stages = [replace(stage, epochs=1, freeze=not i) for i, stage in enumerate(STAGES)]
+    recipe = replace(RECIPE, generator="lr_unet", options={"width": 4}, stages=stages)
+    run = train(recipe, pictures, tmp_path / "both", device="cpu", progress=False)
+    first = train(recipe, pictures, tmp_path / "first", stages=["short"], device="cpu", progress=False)
+    encoders = [parameter_groups(load_generator(r.path))[0] for r in (run, first)]
+    assert not any(map(torch.equal, *encoders))
 
 
 def test_hidden_files_of_others_stay(pictures, tmp_path):
