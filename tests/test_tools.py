@@ -1,10 +1,14 @@
 """The project's tools, tried on small notebooks made here."""
 import base64
+import hashlib
 import io
 import json
+import sys
+import tarfile
 from pathlib import Path
 
 import floors
+import free_photographs
 import measure_peers
 import notebooks
 import numpy as np
@@ -243,3 +247,52 @@ def test_a_peer_of_another_size_is_refused(monkeypatch):
     monkeypatch.setattr(measure_peers, "Local", measure_peers.SpatialAttention)
     with pytest.raises(ValueError, match="parameters of RLFN"):
         measure_peers.create_peers()
+
+
+# Free photographs
+
+def packed(files, kind="gz"):
+    """A tar file of `files`, name: bytes."""
+    whole = io.BytesIO()
+    with tarfile.open(fileobj=whole, mode=f"w:{kind}") as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return whole.getvalue()
+
+
+def as_deb(data):
+    """A Debian package: an odd first file, padded, then the data."""
+    part = lambda name, content: f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(content):<10}`\n".encode() + content  # noqa: E731
+    return b"!<arch>\n" + part("debian-binary", b"2.0") + b"\n" + part("data.tar.xz", data)
+
+
+@pytest.fixture
+def grainy():
+    """A photograph with detail to its left, smooth to its right."""
+    values = np.full((1000, 1200, 3), 90, np.uint8)
+    values[:, :600] = np.random.default_rng(0).integers(0, 2, (250, 150, 1), np.uint8).repeat(4, 0).repeat(4, 1) * 200
+    return Image.fromarray(values)
+
+
+def test_photographs_of_both_kinds_of_package(tmp_path, monkeypatch, grainy):
+    photo, turned = (base64.b64decode(as_png(img)) for img in (grainy, grainy.rotate(90)))
+    files = {"a/b.png": photo, "a/same.png": photo, "a/avatars/face.png": photo, "a/small.png": base64.b64decode(PNG)}
+    files |= {"a/damaged.jpg": b"no picture", "a/read.me": b""}
+    packages = {"one.tgz": packed(files), "two_all.deb": as_deb(packed({"c.png": turned}, "xz"))}
+    (tmp_path / "out.archives").mkdir()
+    for name, content in packages.items(): (tmp_path / "out.archives" / name).write_bytes(content)
+    rows = [f"https://example.org/{name},{hashlib.sha256(content).hexdigest()}" for name, content in packages.items()]
+    (tmp_path / "list.csv").write_text("\n".join(["url,sha256", *rows]))
+    monkeypatch.setattr(free_photographs, "LIST", tmp_path / "list.csv")
+    monkeypatch.setattr(sys, "argv", ["free_photographs.py", str(tmp_path / "out")])
+    free_photographs.main()
+    made = sorted((tmp_path / "out/free").iterdir())
+    assert [file.name for file in made] == ["001_0_b.png", "002_0_c.png"] and Image.open(made[0]).size == (600, 500)
+
+
+def test_another_package_than_that_of_the_list_is_refused(tmp_path):
+    (tmp_path / "one.tgz").write_bytes(b"something else")
+    with pytest.raises(ValueError, match="one.tgz: not the file of the list"):
+        free_photographs.fetch("https://example.org/one.tgz", "0" * 64, tmp_path)
