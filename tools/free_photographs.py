@@ -4,7 +4,7 @@
     python tools/free_photographs.py runs/pictures
     cp -r $SRFAST_DATA/train/* runs/pictures/
 
-It fetches the packages (.9 GB, each by its sha256, kept beside in `runs/pictures.archives`), and writes their photographs at half their
+It fetches the packages (.74 GB, each by its sha256, kept beside in `runs/pictures.archives`), and writes their photographs at half their
 size or a third, where traces of JPEG are gone, cut into pieces of about 600 x 500 pixels. Smooth pieces, and pictures that another is like,
 are left out. Each picture has a licence of its own (CC0, CC BY, CC BY-SA, GPL, or its site's): none is part of the project.
 """
