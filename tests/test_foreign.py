@@ -1,0 +1,89 @@
+"""Files of networks that srfast does not know, read by spandrel: enlarged as the network itself would, measured, refused."""
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from skimage import data
+
+from srfast import upscale
+from srfast.backbones import import_torchvision
+from srfast.core import WeightsError
+from srfast.evaluation import evaluate, serves
+from test_cli import srfast
+
+PAGE = np.ascontiguousarray(data.astronaut()[40:76, 180:226])
+
+
+@pytest.fixture(scope="module")
+def networks():
+    """Small ones of four kinds: plain, residual with its tensors named in two ways, attention in windows, a U-Net."""
+    import_torchvision()
+    from spandrel.architectures.Compact import Compact
+    from spandrel.architectures.ESRGAN import ESRGAN
+    from spandrel.architectures.RealCUGAN import UpCunet2x
+    from spandrel.architectures.SwinIR import SwinIR
+
+    torch.manual_seed(0)
+    windows = dict(img_size=16, window_size=8, depths=[2], embed_dim=12, num_heads=[2], mlp_ratio=2, upsampler="pixelshuffledirect")
+    nets = {
+        "compact": (Compact(num_in_ch=3, num_out_ch=3, num_feat=16, num_conv=4, upscale=4), 4),
+        "esrgan": (ESRGAN(num_filters=16, num_blocks=2, scale=4), 4),
+        "swinir": (SwinIR(upscale=2, **windows), 2),
+        "cugan": (UpCunet2x(), 2),
+    }
+    return {name: (net.eval(), scale) for name, (net, scale) in nets.items()}
+
+
+@pytest.fixture
+def saved(networks, tmp_path):
+    """Writes the tensors of a network to a file; its path."""
+
+    def save(name: str, kind: str):
+        path, state = tmp_path / f"{name}.{kind}", {k: v.contiguous() for k, v in networks[name][0].state_dict().items()}
+        save_file(state, path) if kind == "safetensors" else torch.save({"params_ema": state}, path)
+        return path
+
+    return save
+
+
+@pytest.mark.parametrize("kind", ["pth", "safetensors"])
+@pytest.mark.parametrize("name", ["compact", "esrgan", "swinir", "cugan"])
+def test_upscale_gives_what_the_network_gives(networks, saved, name, kind):
+    net, scale = networks[name]
+    with torch.inference_mode():
+        own = net(torch.from_numpy(PAGE).permute(2, 0, 1)[None] / 255)
+    own = (own[0].clamp(0, 1) * 255).round().permute(1, 2, 0).numpy()
+    enlarged = upscale(PAGE, scale, model=saved(name, kind), tile=None)
+    assert enlarged.shape == own.shape
+    assert np.abs(enlarged - own).max() <= 1  # another layout of memory rounds otherwise
+
+
+def test_files_are_measured_by_name_and_scale(saved):
+    path, crops = saved("compact", "safetensors"), {"crop": np.ascontiguousarray(data.coffee()[:96, :96])}
+    assert (serves(path, 4), serves(path, 2)) == (True, False)
+    means = evaluate(path, crops, 4, baselines=["bicubic"]).means.set_index("model")
+    assert means.psnr_y["compact"] < means.psnr_y["bicubic"]  # it has learned nothing
+    with pytest.raises(WeightsError, match="expected weights for x2, got weights for x4"):
+        evaluate(path, crops, 2)
+
+
+def test_unknown_tensors_are_refused(tmp_path):
+    save_file({"unheard.of": torch.zeros(2)}, path := tmp_path / "other.safetensors")
+    with pytest.raises(WeightsError, match="neither srfast nor spandrel knows"):
+        upscale(PAGE, model=path)
+
+
+def test_without_spandrel_it_says_what_to_install(saved, monkeypatch):
+    monkeypatch.setitem(sys.modules, "spandrel", None)
+    with pytest.raises(WeightsError, match=r"install spandrel: pip install 'srfast\[foreign\]'"):
+        upscale(PAGE, model=saved("esrgan", "pth"))
+
+
+def test_command_line_takes_files_of_others(saved, tmp_path):
+    Image.fromarray(PAGE).save(tmp_path / "page.png")
+    told = srfast(tmp_path, "upscale", "page.png", "--model", str(saved("esrgan", "pth")), "-o", "large.png")
+    assert told.returncode == 0, told.stderr
+    assert Image.open(tmp_path / "large.png").size == (4 * PAGE.shape[1], 4 * PAGE.shape[0])
