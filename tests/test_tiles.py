@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import srfast
-from srfast.tiles import enlarge
+from srfast.inference.tiles import enlarge
 
 DATA = Path(os.environ.get("SRFAST_DATA", "missing"))
 
@@ -120,7 +120,7 @@ def test_consistent_results_shrink_to_the_picture(kind, scale):
 @pytest.mark.parametrize("scale", [2, 4])
 def test_what_cannot_be_had_is_shared(scale):
     """Noise from black to white, wider than a window: no value stays far off, and none is worse for lying where windows meet."""
-    from srfast.backproject import backproject
+    from srfast.images.backproject import backproject
     img = np.random.default_rng(0).integers(0, 256, (150, 90, 1), np.uint8)
     plain = srfast.imresize(img, scale)
     off = misses(backproject(plain, img), img)
@@ -140,8 +140,8 @@ def test_consistent_floats_and_alpha():
 @pytest.mark.parametrize("set_name", ["Set5", "Set14"])
 def test_consistent_on_test_pictures(set_name):
     if not (DATA / "benchmark" / set_name).is_dir(): pytest.skip(f"no {set_name}: set SRFAST_DATA to a folder with benchmark/{set_name}")
-    from srfast.evaluation import evaluate_pair
-    from srfast.protocol import find_set, load_set
+    from srfast.evaluation.measure import evaluate_pair
+    from srfast.evaluation.benchmark import find_set, load_set
     for scale in (2, 4):
         for pair in list(load_set(find_set(set_name), scale).values())[:4]:
             plain, consistent = srfast.Upscaler()(pair.lr_img, scale), srfast.Upscaler(consistent=True)(pair.lr_img, scale)

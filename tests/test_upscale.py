@@ -20,9 +20,9 @@ from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
 import srfast
 from srfast.core import to_tensor
-from srfast.image import deep_values
-from srfast.inference import choose_model
-from srfast.weights import list_weights
+from srfast.images.sixteen import deep_values
+from srfast.inference.upscaler import choose_model
+from srfast.networks.weights import list_weights
 
 UPSCALER = srfast.Upscaler()
 
@@ -365,7 +365,7 @@ def test_sixteen_bits_of_ink_on_paper_are_not_turned_round(tmp_path):
 
 
 def test_a_page_of_sixteen_bits_among_others_is_not_cut_off_silently(tmp_path):
-    film = srfast.image.gather([RGB, UPSCALER(sixteen_bits(), 1)])
+    film = srfast.images.read.gather([RGB, UPSCALER(sixteen_bits(), 1)])
     with pytest.warns(UserWarning, match="written with eight bits"): srfast.write_img(film, tmp_path / "a.tif")
 
 

@@ -16,12 +16,12 @@ from safetensors.torch import load_file
 from skimage import data
 from tqdm import tqdm
 
-from srfast.stages import Stage
-from srfast.training import Recipe, train
+from srfast.training.stages import Stage
+from srfast.training.trainer import Recipe, train
 
 os.environ["OMP_NUM_THREADS"] = "1"
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["pytest", "skimage.data", "torch._dynamo", "srfast.training"])
+FORKS.set_forkserver_preload(["pytest", "skimage.data", "torch._dynamo", "srfast.training.trainer"])
 
 STAGES = (
     Stage("short", size=32, bs=2, epochs=3, steps=10, warmup=5),

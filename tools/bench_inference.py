@@ -22,10 +22,11 @@ import torch.nn.functional as F
 from PIL import Image
 
 from srfast.core import wants_bf16
-from srfast.evaluation import multiply_adds, save_results
-from srfast.resize import imresize
-from srfast.tiles import enlarge
-from srfast.weights import list_weights, load_generator
+from srfast.evaluation.costs import multiply_adds
+from srfast.evaluation.results import save_results
+from srfast.images.resize import imresize
+from srfast.inference.tiles import enlarge
+from srfast.networks.weights import list_weights, load_generator
 
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
 TILE, SIDE, BUDGET = 256, 512, 40e9  # pixels, pixels, floating-point operations

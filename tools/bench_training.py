@@ -17,9 +17,9 @@ from fastai.callback.core import Callback
 from PIL import Image
 from skimage import data
 
-from srfast.stages import Stage, stage_loss
-from srfast.training import Recipe, train
-from srfast.zoo import create_generator
+from srfast.training.stages import Stage, stage_loss
+from srfast.training.trainer import Recipe, train
+from srfast.networks.zoo import create_generator
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ("astronaut", "chelsea", "coffee", "rocket")

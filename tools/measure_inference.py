@@ -21,12 +21,14 @@ import torch
 from scipy import sparse
 from scipy.optimize import linprog
 
-from srfast.evaluation import cpu_times, evaluate, evaluate_pair, save_results
-from srfast.protocol import find_set, load_set
-from srfast.image import read_img
-from srfast.inference import Upscaler
-from srfast.resize import imresize, resize_matrix
-from srfast.weights import add_bundled, find_weights, list_weights, load_generator
+from srfast.evaluation.costs import cpu_times
+from srfast.evaluation.measure import evaluate, evaluate_pair
+from srfast.evaluation.results import save_results
+from srfast.evaluation.benchmark import find_set, load_set
+from srfast.images.read import read_img
+from srfast.inference.upscaler import Upscaler
+from srfast.images.resize import imresize, resize_matrix
+from srfast.networks.weights import add_bundled, find_weights, list_weights, load_generator
 
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
 KINDS = {"float32": dict(precision="float32"), "bf16": {}, "ensemble": dict(ensemble=True), "consistent": dict(consistent=True)}

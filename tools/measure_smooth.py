@@ -12,10 +12,12 @@ import pandas as pd
 import torch
 
 from srfast.core import rgb_to_y, to_tensor
-from srfast.evaluation import enlarge, evaluate_pair, save_results
-from srfast.protocol import find_set, load_set
-from srfast.resize import imresize
-from srfast.weights import load_generator
+from srfast.evaluation.measure import evaluate_pair
+from srfast.evaluation.models import enlarge
+from srfast.evaluation.results import save_results
+from srfast.evaluation.benchmark import find_set, load_set
+from srfast.images.resize import imresize
+from srfast.networks.weights import load_generator
 
 
 def roughness(img) -> float:
