@@ -130,7 +130,7 @@ def test_given_small_pictures_are_learned_from_as_they_are(given):
         with pytest.warns(UserWarning, match="small pictures are given") as told:
             split = recipe.read(data)
         plain = replace(recipe, drawn=0, shrunk=()).read(data)
-        assert len(told) == 1 and "drawn" not in split.story and len(split.train) == len(plain.train)
+        assert len(told) == 1 and "drawn" not in split.metadata and len(split.train) == len(plain.train)
     assert all(pair.lr_img.max() < 64 for pair in recipe.read(given[0]).train)
 
 

@@ -206,14 +206,14 @@ class Results:
         "The table for a README."
         words = self.words()
         rows = [words.columns, ["---"] * words.shape[1], *words.values]
-        return "\n".join(["| " + " | ".join(row) + " |" for row in rows] + [f"\nLeft out: {told}" for told in self.skipped])
+        return "\n".join(["| " + " | ".join(row) + " |" for row in rows] + [f"\nLeft out: {message}" for message in self.skipped])
 
     def to_html(self) -> str:
         "The table for a page."
-        return self.words().to_html(index=False) + "".join(f"<p>Left out: {html.escape(told)}</p>" for told in self.skipped)
+        return self.words().to_html(index=False) + "".join(f"<p>Left out: {html.escape(message)}</p>" for message in self.skipped)
 
     def _repr_html_(self) -> str:
         return self.to_html()
 
     def __repr__(self) -> str:
-        return "\n".join([self.words().to_string(index=False), *(f"left out: {told}" for told in self.skipped)])
+        return "\n".join([self.words().to_string(index=False), *(f"left out: {message}" for message in self.skipped)])

@@ -86,9 +86,9 @@ def _frames(img: Image.Image) -> dict[int, tuple[int, int]]:
     count = getattr(img, "n_frames", 1) if img.format in (*MOVING, "TIFF", None) else 1
     if img.format != "TIFF" or count == 1:
         return dict.fromkeys(range(count), img.size)
-    shown = img.tell()
+    current = img.tell()
     pages = {page: img.size for page in range(count) if not _is_small_copy(img, page)}
-    img.seek(shown)
+    img.seek(current)
     return pages or dict.fromkeys(range(count), img.size)
 
 # %% ../../nbs/images/03_read.ipynb #1ef79c87
@@ -160,8 +160,8 @@ def upright_size(
     img: Image.Image,  # from `open_img`, not yet decoded
 ) -> tuple[int, int]:  # (width, height) as it will stand, as far as its header tells
     "The size of the upright picture, known without decoding it."
-    told = img.format != "PNG" or "exif" in img.info  # Pillow decodes a PNG to look for EXIF behind its pixels
-    return img.size[::-1] if told and img.format != "TIFF" and _is_sideways(img) else img.size  # a TIFF's is upright already
+    known = img.format != "PNG" or "exif" in img.info  # Pillow decodes a PNG to look for EXIF behind its pixels
+    return img.size[::-1] if known and img.format != "TIFF" and _is_sideways(img) else img.size  # a TIFF's is upright already
 
 # %% ../../nbs/images/03_read.ipynb #9cc9fa13
 def _turned_deep(deep: np.ndarray, img: Image.Image) -> np.ndarray:
@@ -229,7 +229,7 @@ def read_frames(
     if isinstance(img, Picture) and img.n_frames > 1:
         yield from (upright(frame, name) for frame in img.as_shown())
         return
-    limit, seen, numbers, shown = pixel_limit("in", max_pixels), 0, list(_frames(img)), img.tell()
+    limit, seen, numbers, current = pixel_limit("in", max_pixels), 0, list(_frames(img)), img.tell()
     for count, number in enumerate(numbers, 1):
         if number != img.tell():
             with named_errors(name), pillow_limit(limit):
@@ -241,9 +241,9 @@ def read_frames(
         if len(numbers) > 1 and img.format in MOVING:
             frame.info.setdefault("duration", 0)
         yield frame
-    if shown != img.tell():
+    if current != img.tell():
         with named_errors(name), pillow_limit(limit):
-            img.seek(shown)
+            img.seek(current)
 
 # %% ../../nbs/images/03_read.ipynb #d5166900
 def gather(

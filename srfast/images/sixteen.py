@@ -89,12 +89,12 @@ class Picture(Image.Image):
 
     def as_shown(self) -> list[Image.Image]:
         "The frames, the one that is shown with all that was done to it."
-        shown = self.frames[self._frame]
-        if (self.im, self.mode, self.info) == (shown.im, shown.mode, shown.info):
+        current = self.frames[self._frame]
+        if (self.im, self.mode, self.info) == (current.im, current.mode, current.info):
             return self.frames
-        shown = self._new(self.im)
-        shown.info = self.info
-        return [*self.frames[: self._frame], shown, *self.frames[self._frame + 1 :]]
+        current = self._new(self.im)
+        current.info = self.info
+        return [*self.frames[: self._frame], current, *self.frames[self._frame + 1 :]]
 
     def __reduce__(self):  # so that it goes whole from process to process
         return Picture, (self.as_shown(), self.deep if self.n_frames == 1 else None), self._frame
