@@ -15,8 +15,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_NAMES = 249
-NO_VERB = {"a", "an", "the", "what", "whether", "how", "where", "which", "nothing", "of", "if", "this", "that", "all", "those", "its", "is",
-           "no", "same", "mean", "names", "scale", "(", "one", "two", "everything", "every", "each", "it", "both", "as", "for", "in", "when"}
+NO_VERB = set("a an the what whether how where which nothing of if this that all those its is no same mean scale one two".split())
+NO_VERB |= set("everything every each it both as for in when".split())
+ENDS_IN_S = {"pass", "express", "process", "compress", "discuss", "address"}
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 QUIET = re.compile(r"^(before|after)_\w+$|^__\w+__$|^_")  # fastai's events and Python's own methods are known by name
 
@@ -52,15 +53,16 @@ def check_function(where: str, function, comments: set, verb: bool = True) -> li
     found, doc = [], (ast.get_docstring(function) or "").strip()
     if not doc and function.name != "__init__": found.append(f"{where}: no docstring.")
     first = re.split(r"[\s,:;.]", doc, maxsplit=1)[0].lower().strip("`'\"")
-    if verb and doc and (first in NO_VERB or not first.isalpha() or first.endswith(("s",)) and first not in ("pass", "express", "process", "compress")):
+    if verb and doc and (first in NO_VERB or not first.isalpha() or first.endswith("s") and first not in ENDS_IN_S):
         found.append(f"{where}: begins with {first!r}, expected a verb such as Return, Raise, Write.")
     if is_command(function):
-        found += [f"{where}: {arg.arg} has no help." for arg in parameters(function) if "help=" not in ast.unparse(arg.annotation or ast.Constant(""))]
-        return found
+        helped = {arg.arg: "help=" in ast.unparse(arg.annotation or ast.Constant("")) for arg in parameters(function)}
+        return found + [f"{where}: {name} has no help." for name, fine in helped.items() if not fine]
     for arg in parameters(function):
         if arg.annotation is None and arg.lineno not in comments: found.append(f"{where}: {arg.arg} has neither type nor comment.")
         elif arg.lineno not in comments: found.append(f"{where}: {arg.arg} has no comment on its line.")
-        elif arg.annotation is None and arg not in (function.args.vararg, function.args.kwarg): found.append(f"{where}: {arg.arg} has no type.")
+        elif arg.annotation is None and arg not in (function.args.vararg, function.args.kwarg):
+            found.append(f"{where}: {arg.arg} has no type.")
     return found
 
 
@@ -83,8 +85,9 @@ def check_module(path: Path, root: Path) -> tuple:
     tree, name = ast.parse(path.read_text(encoding="utf-8")), ".".join(path.relative_to(root).with_suffix("").parts)
     names, comments, found = public_names(tree), comment_lines(path), []
     for node in tree.body:
-        if isinstance(node, FUNCTION) and (node.name in names or any("patch" in ast.unparse(d) for d in node.decorator_list)):
-            is_property = any("as_prop" in ast.unparse(d) or "property" in ast.unparse(d) for d in node.decorator_list)
+        known = [ast.unparse(deco) for deco in getattr(node, "decorator_list", ())]
+        if isinstance(node, FUNCTION) and (node.name in names or any("patch" in deco for deco in known)):
+            is_property = any("as_prop" in deco or "property" in deco for deco in known)
             found += check_function(f"{name}.{node.name}", node, comments, verb=not is_property)
         if isinstance(node, ast.ClassDef) and node.name in names: found += check_class(f"{name}.{node.name}", node, comments)
     return found, [f"{name}.{one}" for one in names]
@@ -106,7 +109,7 @@ def sizes(paths: list) -> str:
 
 def modules(root: Path, names: list) -> list:
     """Return the exported modules under `root`/srfast, or those that begin with one of `names`."""
-    found = [path for path in sorted((root / "srfast").rglob("*.py")) if path.name not in ("__init__.py", "_modidx.py", "__main__.py", "_lazy.py")]
+    found = [path for path in sorted((root / "srfast").rglob("*.py")) if not path.name.startswith("_")]
     dotted = {path: ".".join(path.relative_to(root / "srfast").with_suffix("").parts) for path in found}
     return [path for path in found if not names or any(dotted[path] == name or dotted[path].startswith(name + ".") for name in names)]
 
@@ -115,7 +118,8 @@ def check(root: Path = ROOT, names: list = ()) -> list:
     """Return all complaints about the modules, as sentences."""
     results = [check_module(path, root) for path in modules(root, names)]
     found, public = [line for one, _ in results for line in one], [name for _, one in results for name in one]
-    if len(public) > MOST_NAMES: found.append(f"{len(public)} public names, expected at most {MOST_NAMES}: make private what no page teaches.")
+    if len(public) > MOST_NAMES:
+        found.append(f"{len(public)} public names, expected at most {MOST_NAMES}: make private what no page teaches.")
     return found
 
 

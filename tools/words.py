@@ -80,7 +80,8 @@ def check(paths: list, root: Path = ROOT) -> list:
     found = []
     for path in (path for path in every if not any(part[0] in "._" for part in path.parts[-3:])):
         if path.suffix == ".ipynb": found += check_notebook(path, root)
-        elif path.suffix == ".py": found += [line for at, text in texts_of_code(path.read_text()) for line in complaints(path.name, text, at)]
+        elif path.suffix == ".py":
+            found += [line for place, text in texts_of_code(path.read_text()) for line in complaints(path.name, text, place)]
         else: found += complaints(str(path.relative_to(root)), path.read_text(encoding="utf-8"))
     return found
 
