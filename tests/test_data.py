@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from worker import RECIPE, at, crash, same_weights
 
-from srfast.data.pairs import datasets
+from srfast.data import datasets
 from srfast.core import ImageError
 from srfast.data.pairs import find_pictures, read_rgb
 from srfast.data.datasets import Archive, NamedSet, find_set
