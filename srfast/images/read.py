@@ -191,6 +191,12 @@ def _is_negative(img: Image.Image) -> bool:
         raise ImageError("expected a TIFF whose luminance and colour lie together, got planes of their own")
     return downwards and img.mode.startswith("I;16")
 
+# %% ../../nbs/images/03_read.ipynb #d5b21e88
+def _drop_other_palette(img: Image.Image) -> None:
+    "Forget the palette of a page seen before: Pillow before 13 keeps it, and then cannot decode a page without one."
+    if img.format == "TIFF" and img.mode not in ("P", "PA"):
+        img.palette = None
+
 # %% ../../nbs/images/03_read.ipynb #ede44871
 def upright(
     img: Image.Image,  # any picture, decoded or not

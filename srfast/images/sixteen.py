@@ -39,12 +39,6 @@ def is_deep(img: Image.Image) -> bool:
         return False
     return True
 
-# %% ../../nbs/images/02_sixteen.ipynb #d5b21e88
-def _drop_other_palette(img: Image.Image) -> None:
-    "Forget the palette of a page seen before: Pillow before 13 keeps it, and then cannot decode a page without one."
-    if img.format == "TIFF" and img.mode not in ("P", "PA"):
-        img.palette = None
-
 # %% ../../nbs/images/02_sixteen.ipynb #236d5d8e
 def lower_bytes(img: Image.Image) -> Image.Image:
     "The picture that `img` will be, made of the lower bytes; of grey and alpha both bytes of both, in four channels."
