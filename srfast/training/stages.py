@@ -199,12 +199,18 @@ class EMA(Callback):
     def before_fit(self):
         self.pairs, self.run = None, not hasattr(self, "lr_finder")
 
-    def before_validate(self):
-        self.live = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
-        self.net.load_state_dict(self.state)
+# %% ../../nbs/training/04_stages.ipynb #af5807b4
+@patch
+def before_validate(self: EMA) -> None:
+    "Replace the weights by their average."
+    self.live = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
+    self.net.load_state_dict(self.state)
 
-    def after_validate(self):
-        self.net.load_state_dict(self.live)
+
+@patch
+def after_validate(self: EMA) -> None:
+    "Put the weights back."
+    self.net.load_state_dict(self.live)
 
 # %% ../../nbs/training/04_stages.ipynb #bd39dcfb
 @patch
