@@ -199,14 +199,14 @@ class EMA(Callback):
     def before_fit(self):
         self.pairs, self.run = None, not hasattr(self, "lr_finder")
 
-# %% ../../nbs/training/04_stages.ipynb #af5807b4
+# %% ../../nbs/training/04_stages.ipynb #50eaa979
 @patch
 def before_validate(self: EMA) -> None:
     "Replace the weights by their average."
     self.live = {k: v.detach().clone() for k, v in self.net.state_dict().items()}
     self.net.load_state_dict(self.state)
 
-
+# %% ../../nbs/training/04_stages.ipynb #c9df6089
 @patch
 def after_validate(self: EMA) -> None:
     "Put the weights back."
