@@ -13,7 +13,6 @@ import torch
 from fastai.callback.core import Callback
 from fastai.learner import Learner
 from torch import Tensor, nn
-from fastai.vision.gan import AdaptiveGANSwitcher, GANLearner, GANLoss, GANModule, GANTrainer
 
 from ..core import find_name, wants_bf16
 from ..data.pairs import large_enough, Pair
@@ -31,6 +30,9 @@ from .trainer import parameter_groups, psnr_y, Recipe, start_from
 
 # %% ../../nbs/training/09_gan.ipynb #1bd8a755
 import_torchvision()
+
+# %% ../../nbs/training/09_gan.ipynb #6ffbda87
+from fastai.vision.gan import AdaptiveGANSwitcher, GANLearner, GANLoss, GANModule, GANTrainer
 
 # %% ../../nbs/training/09_gan.ipynb #52057e30
 @dataclass(frozen=True)
