@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from .backproject import backproject
-from .core import ImageError, PixelLimitError, is_watched, pick_device, wants_bf16
+from .core import ImageError, PixelLimitError, fork_safe, is_watched, pick_device, wants_bf16
 from .foreign import is_foreign, load_foreign
 from .image import frame_count, gather, open_img, pixel_limit, read_frames, source_name, upright_size
 from .match import estimate
@@ -450,7 +450,8 @@ class Upscaler:
             parts = [_part(progress, i, len(img)) for i in range(len(img))]
             return [self(one, **wish, return_trust=return_trust, progress=part) for one, part in zip(img, parts)]
         maps = [] if return_trust else None
-        result = self._upscale(img, wish, maps, progress)
+        with fork_safe():
+            result = self._upscale(img, wish, maps, progress)
         several = isinstance(img, Tensor) and img.ndim == 4 or return_trust and len(maps) > 1
         return (result, maps if several else maps[0]) if return_trust else result
 
