@@ -440,6 +440,12 @@ def _complain(error: Exception) -> int:
 # %% ../nbs/50_cli.ipynb #76640dba
 _HIGHER = ("app",)
 
+# %% ../nbs/50_cli.ipynb #4c8e17fb
+def _show_warning(message, category, filename: str, lineno: int, *_) -> None:
+    "Print a warning of srfast as a line of its own, and that of another package with the file that it comes from."
+    own = any(Path(filename).is_relative_to(place) for place in import_module("srfast").__path__)
+    print(f"srfast: {message}" if own else warnings.formatwarning(message, category, filename, lineno, "").strip(), file=sys.stderr)
+
 # %% ../nbs/50_cli.ipynb #45b428b9
 def run(
     args: list[str],  # as on the command line, without `srfast`
@@ -447,7 +453,7 @@ def run(
     "Runs a command; trouble becomes one line on standard error and an exit code."
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
-        warnings.showwarning = lambda message, *_: print(f"srfast: {message}", file=sys.stderr)
+        warnings.showwarning = _show_warning
         try:
             for name in _HIGHER:
                 import_module(f"srfast.{name}")
