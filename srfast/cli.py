@@ -482,6 +482,14 @@ def _complain(error: Exception) -> int:
     print("srfast: " + " ".join(message.split()), file=sys.stderr)
     return code
 
+# %% ../nbs/cli/00_cli.ipynb #6c4aefc2
+def _show_warning(message, category, filename: str, lineno: int, *_) -> None:
+    "Print a warning of srfast as one line, and that of another package with its file."
+    import srfast
+
+    own = Path(filename).is_relative_to(Path(srfast.__file__).parent)
+    print(f"srfast: {message}" if own else warnings.formatwarning(message, category, filename, lineno, "").strip(), file=sys.stderr)
+
 # %% ../nbs/cli/00_cli.ipynb #45b428b9
 def run(
     args: list[str],  # as on the command line, without `srfast`
@@ -489,7 +497,7 @@ def run(
     "Run a command and return its exit code; an error is printed as one line."
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
-        warnings.showwarning = lambda message, *_: print(f"srfast: {message}", file=sys.stderr)
+        warnings.showwarning = _show_warning
         try:
             code = app(args or ["--help"], prog_name="srfast", standalone_mode=False, obj=args) or 0
         except (Exception, KeyboardInterrupt) as e:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ImageError', 'PixelLimitError', 'WeightsError', 'UnknownNameError', 'find_name', 'check_imgs', 'check_pair',
            'crop_frame', 'to_tensor', 'to_uint8', 'to_rgb', 'rgb_to_ycbcr', 'ycbcr_to_rgb', 'rgb_to_y', 'set_seed',
-           'pick_device', 'wants_bf16', 'is_watched', 'Progress', 'part_of_progress', 'whole_file']
+           'pick_device', 'fork_safe', 'wants_bf16', 'is_watched', 'Progress', 'part_of_progress', 'whole_file']
 
 # %% ../nbs/core/00_core.ipynb #a740daf2
 import difflib
@@ -175,8 +175,22 @@ def pick_device(
     return str(device)
 
 # %% ../nbs/core/00_core.ipynb #7be01c42
-if hasattr(os, "register_at_fork"):  # a forked child has none of torch's threads, and would wait for them forever
-    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+_IMPORTED_IN = os.getpid()
+
+@contextmanager
+def fork_safe():  # yields nothing
+    """Compute with one thread in a process forked from the one that imported srfast.
+
+    A forked child has none of torch's threads, and would wait for them forever."""
+    threads = torch.get_num_threads()
+    if os.getpid() == _IMPORTED_IN or threads == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 # %% ../nbs/core/00_core.ipynb #487bf2bd
 def wants_bf16(

@@ -352,3 +352,22 @@ def test_numbers_are_those_of_the_last_stage_asked_for(pictures, tmp_path):
     assert done.returncode == 0, done.stderr
     (stage,) = json.loads((tmp_path / "run/run.json").read_text())["recipe"]["stages"]
     assert [stage[key] for key in ("name", "epochs", "steps", "size", "bs", "lr_max")] == ["pixels", 1, 2, 32, 2, .001]
+
+
+def test_only_its_own_warnings_bear_its_name(monkeypatch, capsys):
+    import warnings
+
+    from srfast import cli
+    cli.import_module("srfast.app")  # it adds its command when it is first imported
+
+    def warn(*_, **__):
+        warnings.warn_explicit("ours", UserWarning, str(Path(cli.__file__).with_name("data.py")), 3)
+        warnings.warn_explicit("theirs", UserWarning, "site-packages/fastai/layers.py", 5)
+        warnings.warn_explicit("Pillow's", UserWarning, "site-packages/PIL/Image.py", 7, module="PIL.Image")
+        compile("1 is 1", "site-packages/fastcore/basics.py", "exec")
+
+    monkeypatch.setattr(cli, "app", warn)
+    assert cli.run(["models"]) == 0
+    ours, *theirs = capsys.readouterr().err.splitlines()
+    assert ours == "srfast: ours" and theirs[0] == "site-packages/fastai/layers.py:5: UserWarning: theirs"
+    assert len(theirs) == 2 and theirs[1].startswith("site-packages/fastcore/basics.py:1: SyntaxWarning")
