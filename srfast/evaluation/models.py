@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ..core import find_name, pick_device, to_tensor, to_uint8, WeightsError
 from ..images.filters import gaussian_blur
 from ..images.resize import METHODS, imresize
-from ..networks.external import is_foreign, load_foreign
+from ..networks.external import is_external, load_external
 from ..networks.weights import find_weights, list_weights, load_generator, read_info
 
 # %% ../../nbs/evaluation/00_models.ipynb #4cd397fb
@@ -40,14 +40,14 @@ def _load(model, scale: int, device: str) -> Callable[[Tensor], Tensor]:
     "What `model` stands for."
     if callable(model):
         return model
-    foreign, path = is_foreign(model), Path(model)
-    if not (foreign or path.is_dir() or path.suffix == ".safetensors"):
+    external, path = is_external(model), Path(model)
+    if not (external or path.is_dir() or path.suffix == ".safetensors"):
         find_name(str(model), (*METHODS, *BASELINES, *list_weights()), "model")
     if model == "unsharp":
         return partial(_unsharp, scale=scale)
     if model in METHODS:
         return partial(_classical, scale=scale, method=str(model))
-    net = load_foreign(model, device) if foreign else load_generator(model, scale)
+    net = load_external(model, device) if external else load_generator(model, scale)
     if net.scale != scale:
         raise WeightsError(f"{model}: expected weights for x{scale}, got weights for x{net.scale}")
     return net.to(device, memory_format=torch.channels_last)
@@ -96,8 +96,8 @@ def serves(
     "Whether the model can be had for `scale`; methods and plain functions serve every scale."
     if callable(model):
         return getattr(model, "scale", scale) == scale
-    if is_foreign(model):
-        return load_foreign(model).scale == scale
+    if is_external(model):
+        return load_external(model).scale == scale
     if model in list_weights():
         return scale in list_weights()[model]
     if Path(model).is_dir() or Path(model).suffix == ".safetensors":

@@ -32,7 +32,7 @@ from ..images.resize import imresize
 from .confidence import trust_map
 from .exact import enlarge_mask, is_hard_mask, restore_flat
 from .tiles import count_tiles, upscale_tiled
-from ..networks.external import is_foreign, load_foreign
+from ..networks.external import is_external, load_external
 from ..networks.weights import blend, find_weights, list_weights, load_generator, read_info
 
 # %% ../../nbs/inference/03_upscaler.ipynb #22fa7e5b
@@ -153,8 +153,8 @@ def _load(paths: tuple[Path, ...], scale: int, changed: tuple[float, ...], detai
 # %% ../../nbs/inference/03_upscaler.ipynb #0a3c36c9
 def _find_networks(model, device: str) -> dict:
     "Scale -> weights file of srfast in a tuple; or the network itself, where it is somebody else's."
-    if is_foreign(model):
-        net = load_foreign(model, device)
+    if is_external(model):
+        net = load_external(model, device)
         return {net.scale: net}
     bundled = list_weights().get(str(model))
     paths = [find_weights(model, scale) for scale in bundled] if bundled else [find_weights(model)]
@@ -362,7 +362,7 @@ class Upscaler:
         return first + [self.network(scale) for scale in plan_scales(wanted, sorted(self.sources))]
 
     def __repr__(self) -> str:
-        model = type(self.model).__name__ if is_foreign(self.model) else str(self.model)
+        model = type(self.model).__name__ if is_external(self.model) else str(self.model)
         return f"Upscaler({model!r}, scales={sorted(self.sources)}, tile={self.tile}, device={self.device!r})"
 
     def __call__(
