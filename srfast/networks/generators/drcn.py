@@ -28,10 +28,7 @@ class _PredictionAverage(nn.Module):
 
     averages_answers = True
 
-    def __init__(
-        self,
-        n: int,  # number of predictions
-    ):
+    def __init__(self, n: int):
         super().__init__()
         self.weights = nn.Parameter(torch.full((n,), 1 / n))
 
@@ -53,7 +50,7 @@ class DRCN(nn.Module):
         self.embedding = nn.Sequential(_conv(1, width), nn.ReLU(), _conv(width, width), nn.ReLU())
         self.recursion = _conv(width, width)
         self.reconstruction = nn.Sequential(_conv(width, width), nn.ReLU(), _conv(width, 1))
-        self.ema = _PredictionAverage(recursions)
+        self.average = _PredictionAverage(recursions)
         nn.init.dirac_(self.recursion.weight)
         self.reconstruction[-1].weight.data.mul_(0.1)
 
@@ -69,7 +66,7 @@ class DRCN(nn.Module):
 
     def forward(self, y: Tensor) -> Tensor:  # (N, 1, H, W), enlarged
         "Return the weighted sum of all predictions."
-        return self.ema(self.predictions(y))
+        return self.average(self.predictions(y))
 
 # %% ../../../nbs/networks/04_drcn.ipynb #131cce17
 def drcn(
