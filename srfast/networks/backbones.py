@@ -108,7 +108,8 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such file") from None
     except (OSError, EOFError, RuntimeError, KeyError, ValueError, pickle.UnpicklingError) as e:
-        raise WeightsError(f"{path}: expected a state dict of tensors, got a damaged file or another pickle ({str(e).splitlines()[0]})") from None
+        first = str(e).splitlines()[0]
+        raise WeightsError(f"{path}: expected a state dict of tensors, got a damaged file or another pickle ({first})") from None
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise WeightsError(f"{path}: expected a state dict of tensors, got {type(state).__name__}")
     # torchvision's densenet files name norm.1 what the model names norm1

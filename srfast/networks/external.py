@@ -23,6 +23,11 @@ from .layers import Luma
 from .weights import read_state
 from .zoo import GeneratorSpec
 
+# %% ../../nbs/networks/12_external.ipynb #external-round
+def _round_up(n: int, multiple: int) -> int:
+    "Return the smallest multiple that is at least `n`."
+    return math.ceil(n / multiple) * multiple
+
 # %% ../../nbs/networks/12_external.ipynb #d161c725
 class External(nn.Module):
     "A network with its measured `spec` and `scale`: (N, C, H, W) of any size to (N, C, H scale, W scale)."
@@ -40,8 +45,7 @@ class External(nn.Module):
     def forward(self, lr_imgs: Tensor) -> Tensor:  # (N, C, H, W) in [0, 1]
         "Pad, enlarge and crop."
         h, w = lr_imgs.shape[-2:]
-        multiple = self.spec.multiple_of
-        sides = [math.ceil(max(side, self.spec.min_size) / multiple) * multiple for side in (h, w)]
+        sides = [_round_up(max(side, self.spec.min_size), self.spec.multiple_of) for side in (h, w)]
         if sides != [h, w]:
             lr_imgs = F.pad(lr_imgs, (0, sides[1] - w, 0, sides[0] - h), mode="replicate")
         return self.call(lr_imgs)[..., : h * self.scale, : w * self.scale]
@@ -72,8 +76,8 @@ def _probe(call: Callable[[Tensor], Tensor], device) -> tuple[int, int, int]:
 # %% ../../nbs/networks/12_external.ipynb #23164600
 def _measure_overlap(net: External, channels: int, farthest: int = 64) -> int:
     "Return by how many LR pixels tiles should overlap."
-    step = math.ceil(8 / net.spec.multiple_of) * net.spec.multiple_of
-    reach = math.ceil(farthest / step) * step
+    step = _round_up(8, net.spec.multiple_of)
+    reach = _round_up(farthest, step)
     imgs = _noise(channels, 2 * reach + step, net.place.device)
 
     def middle(overlap: int) -> Tensor:

@@ -31,11 +31,9 @@ class House(nn.Module):
         self.head = DifferenceConv(3, width)
         self.body = nn.ModuleList(identity_conv(width) for _ in range(depth))
         self.tail = nn.Conv2d(width, 3 * scale**2, 3, padding=1, bias=False)
-        self.skip = BicubicSkip(scale)
-        self.back = BackProjection(scale) if backproject else None
-        with torch.no_grad():
-            self.head.weight.mul_(2.0)
-            self.tail.weight.mul_(0.1)
+        self.skip, self.back = BicubicSkip(scale), BackProjection(scale) if backproject else None
+        self.head.weight.data.mul_(2.0)
+        self.tail.weight.data.mul_(0.1)
 
     def deepen(self, x: Tensor) -> Tensor:  # first features, (N, width, H, W)
         "Apply the body."

@@ -47,7 +47,7 @@ def _sides(trunk: nn.Sequential) -> list[int]:
                 x = part(x)
                 sides.append(x.shape[-1] if x.ndim == 4 and x.shape[-1] == x.shape[-2] else 0)
     except (RuntimeError, TypeError, AttributeError, AssertionError) as e:
-        raise ValueError(f"expected an encoder whose parts run one after the other, got {type(e).__name__}: {str(e).splitlines()[0]}") from None
+        raise ValueError(f"expected an encoder whose parts run in order, got {type(e).__name__}: {str(e).splitlines()[0]}") from None
     finally:
         trunk.train(was_training)
     if not sides[-1] or sorted(sides, reverse=True) != sides or sides[-1] > _SIDE // 4:
@@ -256,8 +256,7 @@ class Unet(nn.Module):
     def forward(self, lr_imgs: Tensor) -> Tensor:  # (N, 3, H, W) in [0, 1]
         "Enlarge; values may leave [0, 1] slightly."
         large = F.pixel_shuffle(self.skip(lr_imgs), self.scale)
-        sr = self.net(_pad_to((large - self.mean) / self.std, self.multiple))
-        sr = _crop(sr, *large.shape[-2:])
+        sr = _crop(self.net(_pad_to((large - self.mean) / self.std, self.multiple)), *large.shape[-2:])
         return sr.to(large.dtype) * self.std + self.mean
 
 # %% ../../../nbs/networks/07_unet.ipynb #fbe2ac1a
@@ -341,8 +340,7 @@ class LRUnet(nn.Module):
 
     def forward(self, lr_imgs: Tensor) -> Tensor:  # (N, 3, H, W) in [0, 1]
         "Enlarge; values may leave [0, 1] slightly at edges."
-        h, w = lr_imgs.shape[-2:]
-        x = _crop(self.net(_pad_to(lr_imgs - 0.5, self.multiple)), h, w)
+        x = _crop(self.net(_pad_to(lr_imgs - 0.5, self.multiple)), *lr_imgs.shape[-2:])
         return F.pixel_shuffle(x.to(lr_imgs.dtype) + self.skip(lr_imgs), self.scale)
 
 # %% ../../../nbs/networks/07_unet.ipynb #5281e58d
