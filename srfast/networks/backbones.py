@@ -169,7 +169,7 @@ _LAYERS = (1, 4, 7, 9, 10, 11, 12)  # compared layers of SqueezeNet's features
 def _read_heads(path: Path) -> list[Tensor]:
     "Read the weights (1, C, 1, 1) of each layer; raise `WeightsError` if it is another file."
     if hashlib.sha256(path.read_bytes()).hexdigest() != _HEADS_SHA256:
-        raise WeightsError(f"{path}: expected the heads of LPIPS 0.1 for SqueezeNet (sha256 {_HEADS_SHA256}), got another file")
+        raise WeightsError(f"{path}: expected the heads of LPIPS 0.1 for SqueezeNet (sha256 {_HEADS_SHA256}), got another file; replace it")
     state = _read_state(path)
     return [state[f"lin{i}.model.1.weight"] for i in range(len(_LAYERS))]
 

@@ -49,7 +49,7 @@ def write_weights(
     *,
     half: bool = False,  # True: store as float16, half the size
 ) -> Path:  # `path`
-    "Write tensors and their header; an interrupted write leaves no file."
+    "Write tensors and their header; an interrupted write leaves no partial file."
     dtype = torch.float16 if half else torch.float32
     state = {k: v.detach().to("cpu", dtype if v.is_floating_point() else v.dtype).contiguous() for k, v in state.items()}
     with whole_file(path) as tmp:
@@ -66,7 +66,7 @@ def save_weights(
     scales: tuple[int, ...] = (),  # all enlargements, if these weights work at several
     half: bool = False,  # True: store as float16, half the size
 ) -> Path:  # `path`
-    "Write the weights of `net` and their metadata; an interrupted write leaves no file."
+    "Write the weights of `net` and their metadata; an interrupted write leaves no partial file."
     info = WeightsInfo(net.spec.name, net.scale, options or {}, metadata or {}, tuple(scales))
     return write_weights(net.state_dict(), path, info, half=half)
 
@@ -208,7 +208,7 @@ def load_generator(
     path = find_weights(model, scale)
     info = read_info(path)
     if info.generator not in GENERATORS:
-        raise WeightsError(f"{path}: made for the generator {info.generator!r}, which this version of srfast does not have")
+        raise WeightsError(f"{path}: made for the generator {info.generator!r}, which this version of srfast does not have; update srfast")
     try:
         net = create_generator(info.generator, info.scale, **info.options).float()  # also if torch's default type is another
         if scale in info.scales:
