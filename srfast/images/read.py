@@ -18,7 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ..core import ImageError, PixelLimitError
 from .exif import exif_bytes, upright_xmp
 from .limits import DAMAGE, FORMATS, named_errors, pillow_limit, pixel_limit, source_name, too_large
-from .sixteen import clear_where, deep_picture, deep_values, is_deep, lower_bytes, Picture, raw_mode, whole_values
+from .sixteen import clear_where, deep_picture, drop_other_palette, deep_values, is_deep, lower_bytes, Picture, raw_mode, whole_values
 
 # %% ../../nbs/images/03_read.ipynb #31bfd8e3
 def _source_file(src):
@@ -174,6 +174,12 @@ def _turned_deep(deep: np.ndarray, img: Image.Image) -> np.ndarray:
 # %% ../../nbs/images/03_read.ipynb #835a4be5
 _FEW_GREYS = {"L;2": 85, "L;4": 17}  # Pillow stretches greys of few bits to 255, but not the one that means clear
 
+# %% ../../nbs/images/03_read.ipynb #a60c93f7
+def _key_as_shown(img: Image.Image, raw: str):
+    "Return what is transparent in the values that Pillow shows; of single bits Pillow before 12.1 tells 0 or 1, and shows 0 or 255."
+    key = img.info["transparency"]
+    return 255 * bool(key) if img.mode == "1" else key * _FEW_GREYS.get(raw, 1)
+
 # %% ../../nbs/images/03_read.ipynb #5e9a71fe
 def _is_negative(img: Image.Image) -> bool:
     "Whether its values, which Pillow leaves as they are, go from white down to black; an `ImageError` if they mean neither way."
@@ -181,6 +187,8 @@ def _is_negative(img: Image.Image) -> bool:
     downwards = tags.get(262) == 0
     if img.mode == "L" and 2 in tags.get(339, ()) or img.mode in ("I", "F") and downwards:
         raise ImageError("expected values from black upwards, got signed bytes, or 32 bits from white downwards")
+    if tags.get(262) == 6 and raw_mode(img) == "R":  # Pillow before 13 takes them for red, green and blue
+        raise ImageError("expected a TIFF whose luminance and colour lie together, got planes of their own")
     return downwards and img.mode.startswith("I;16")
 
 # %% ../../nbs/images/03_read.ipynb #ede44871
@@ -190,6 +198,7 @@ def upright(
 ) -> Image.Image:  # a decoded copy, turned as its EXIF says, the tag reset; a `Picture` if it has more than PIL can hold
     "The frame that `img` shows, decoded and upright; an `ImageError` if it is damaged. EXIF that cannot be read is dropped."
     with named_errors(name):
+        drop_other_palette(img)
         raw, deep, negative = raw_mode(img), deep_values(img), _is_negative(img)
         low, sideways = lower_bytes(img) if is_deep(img) else None, _is_sideways(img)
         if sideways and img.format == "TIFF":  # by its name Pillow maps the file to memory as if it were upright already
@@ -208,8 +217,8 @@ def upright(
         if negative:
             info, img = img.info, Image.fromarray(65535 - np.asarray(img).astype(np.uint16))
             img.info = info
-        if raw in _FEW_GREYS and "transparency" in img.info:
-            img.info["transparency"] *= _FEW_GREYS[raw]
+        if "transparency" in img.info:
+            img.info["transparency"] = _key_as_shown(img, raw)
         key = img.info.get("transparency")
         if key is not None and img.mode.startswith("I;16"):
             deep = np.asarray(img)[..., None].astype(np.uint16)
