@@ -1,0 +1,61 @@
+"""What Sphinx needs to know; `make docs` (tools/docs.py) writes the pages and calls it."""
+from configparser import ConfigParser
+from pathlib import Path
+
+from docutils import nodes
+from latex2mathml.converter import convert
+
+ROOT = Path(__file__).resolve().parents[1]
+settings = ConfigParser(delimiters=["="], interpolation=None)
+settings.read(ROOT / "settings.ini", encoding="utf-8")
+facts = settings["DEFAULT"]
+
+project, author, copyright = facts["lib_name"], facts["author"], facts["copyright"]
+version = release = facts["version"]
+extensions = ["myst_parser"]
+myst_enable_extensions = ["dollarmath", "colon_fence", "html_image"]
+myst_heading_anchors = 4
+html_theme = "pydata_sphinx_theme"
+html_title = html_short_title = project
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_copy_source = html_show_sourcelink = False
+html_baseurl = facts["doc_host"] + facts["doc_baseurl"] + "/"
+html_last_updated_fmt = None
+html_show_sphinx = False
+html_sidebars = {"index": [], "search": [], "genindex": []}
+html_theme_options = {
+    "logo": {"text": project},
+    "icon_links": [{"name": "GitHub", "url": facts["git_url"], "icon": "fa-brands fa-github"}],
+    "navbar_align": "left",
+    "show_toc_level": 2,
+    "navigation_depth": 3,
+    "search_as_you_type": True,
+    "header_links_before_dropdown": 6,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "secondary_sidebar_items": ["page-toc"],
+    "primary_sidebar_end": [],
+}
+pygments_style = "default"
+add_module_names = False
+toc_object_entries_show_parents = "hide"
+maximum_signature_line_length = 80
+python_display_short_literal_types = True
+exclude_patterns = []
+suppress_warnings = ["myst.header", "misc.highlighting_failure"]  # notebooks may skip a level, and use magics
+
+
+def show_math(self, node):
+    """Write formulas as MathML, which browsers draw themselves: no script, no other host."""
+    display = isinstance(node, nodes.math_block)
+    formula = convert(node.astext(), display="block" if display else "inline")
+    self.body.append(f'<div class="formula">{formula}</div>' if display else formula)
+    raise nodes.SkipNode
+
+
+def setup(app):
+    app.add_html_math_renderer("mathml", (show_math, None), (show_math, None))
+
+
+html_math_renderer = "mathml"
