@@ -19,6 +19,8 @@ html_theme = "pydata_sphinx_theme"
 html_title = html_short_title = project
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_favicon = str(next(ROOT.glob("srfast/**/static/icon.svg"), "")) or None
+html_context = {"default_mode": "auto"}
 html_copy_source = html_show_sourcelink = False
 html_baseurl = facts["doc_host"] + facts["doc_baseurl"] + "/"
 html_last_updated_fmt = None
@@ -39,10 +41,7 @@ html_theme_options = {
 }
 pygments_style = "default"
 add_module_names = False
-toc_object_entries_show_parents = "hide"
-maximum_signature_line_length = 80
-python_display_short_literal_types = True
-exclude_patterns = []
+toc_object_entries_show_parents = "domain"
 suppress_warnings = ["myst.header", "misc.highlighting_failure"]  # notebooks may skip a level, and use magics
 
 

@@ -33,6 +33,7 @@ class Item:
     params: list = field(default_factory=list)
     result: Param | None = None
     members: list = field(default_factory=list)
+    note: str = ""  # a line under the docstring
 
 
 def read_comments(source: str) -> dict:
@@ -100,12 +101,20 @@ def read_function(node, comments: dict, owner: str = "") -> Item:
     method = bool(owner or patched) and "staticmethod" not in marks
     kind = next((mark for mark in ("property", "classmethod", "staticmethod") if mark in marks), "method" if method else "function")
     name = f"{ast.unparse(first.annotation)}.{node.name}" if patched else node.name
-    result = Param("", read_annotation(node.returns)[0], None, comments.get(node.returns.end_lineno, "")) if node.returns is not None else None
+    result = node.returns and Param("", read_annotation(node.returns)[0], None, comments.get(node.returns.end_lineno, ""))
     signature = "" if kind == "property" else read_signature(node, method)
     return Item(kind, name, signature, ast.get_docstring(node) or "", read_params(node, comments, method), result)
 
 
 def is_public(name: str) -> bool: return not name.startswith("_") or name in ("__call__",)
+
+
+def read_default(node) -> str | None:
+    """Return the default of a dataclass's field: of `field(default_factory=dict)` it is `dict()`."""
+    if node is None: return None
+    given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords} if isinstance(node, ast.Call) else {}
+    if not given or ast.unparse(node.func).rpartition(".")[2] != "field": return ast.unparse(node)
+    return given.get("default") or (given["default_factory"] + "()" if "default_factory" in given else None)
 
 
 def read_class(node, comments: dict) -> Item:
@@ -117,8 +126,8 @@ def read_class(node, comments: dict) -> Item:
         item.params, item.signature = read_params(start, comments, True), read_signature(start, True).partition(" -> ")[0]
     elif "dataclass" in decorators(node):
         fields = [child for child in node.body if isinstance(child, ast.AnnAssign)]
-        item.params = [Param(child.target.id, ast.unparse(child.annotation), None if child.value is None else ast.unparse(child.value),
-                             comments.get(child.end_lineno, "")) for child in fields]
+        item.params = [Param(child.target.id, ast.unparse(child.annotation), read_default(child.value), comments.get(child.end_lineno, ""))
+                       for child in fields]
         item.signature = "(" + ", ".join(p.name if p.default is None else f"{p.name}={p.default}" for p in item.params) + ")"
     item.members = [read_function(child, comments, node.name) for child in functions if is_public(child.name)]
     return item
@@ -149,8 +158,9 @@ def private_names(source: str) -> list:
 
 
 def only_imports(source: str) -> bool:
-    """Return whether a cell holds imports and nothing else."""
-    return all(isinstance(node, (ast.Import, ast.ImportFrom)) for node in ast.parse(source).body)
+    """Return whether a cell holds imports and nothing else; one with magics does not."""
+    try: return all(isinstance(node, (ast.Import, ast.ImportFrom)) for node in ast.parse(source).body)
+    except SyntaxError: return False
 
 
 def escape(text: str) -> str:
@@ -186,7 +196,7 @@ def write_item(item: Item, link=lambda text: text, owner: str = "") -> str:
     head = item.name + ("" if item.kind == "data" else item.signature)
     if item.kind == "data" and item.signature and len(item.signature) <= 80: options.append(f":value: {item.signature}")
     doc = link(escape(inspect.cleandoc(item.doc)))
-    blocks = ["\n".join(options), doc, "" if item.kind == "data" else write_table(item, link)]
+    blocks = ["\n".join(options), doc, item.note, "" if item.kind == "data" else write_table(item, link)]
     blocks += [write_item(member, link, item.name) for member in item.members]
     body = "\n\n".join(block for block in blocks if block)
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"^`{3,}", body, re.MULTILINE)), default=0))

@@ -1,0 +1,172 @@
+"""Where every notebook stands in the documentation site, and whether its links lead somewhere; nothing is built or installed."""
+import ast
+import json
+import os
+import re
+from configparser import ConfigParser
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote
+
+from notebooks import every_notebook
+from readme import DIRECTIVE, ELSEWHERE, FENCE, LINK
+
+ROOT = Path(__file__).resolve().parents[1]
+HOME = "index"
+SECTIONS = {  # folder under nbs/ -> title; modules go to the reference, other folders get a section of their own
+    "guide": ("Guide", "Pages about srfast as a whole."),
+    "tutorials": ("Tutorials", "Start here: from a folder of your own images to a trained model."),
+    "systems": ("Systems", "Super-resolution systems from papers and courses, rebuilt, trained and compared."),
+    "evaluation": ("Evaluation", "How good the models are, by which measure, and where they fail."),
+    "reference": ("Reference", "Every module, by package: what it does, its functions and classes, and examples that run."),
+    "project": ("Project", "How srfast changes, and how to change it."),
+}
+ROOT_SECTION = "guide"  # of notebooks that lie in nbs/ itself
+SAME_SECTION = {"evaluation_pages": "evaluation"}
+EXTRA_PAGES = {"CONTRIBUTING.md": "project", "CHANGELOG.md": "project"}
+NUMBER = re.compile(r"^\d+_")
+TITLE = re.compile(r"\A\s*#[ \t]+(?P<title>[^\n]*\S)[ \t]*(?:\n|\Z)(?P<blurb>\s*(?:^>[^\n]*(?:\n|\Z))+)?", re.MULTILINE)
+HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t]*#*$", re.MULTILINE)
+EXPORT = re.compile(r"^\s*#\s*\|\s*export[is]?\b", re.MULTILINE)
+DEFAULT_EXP = re.compile(r"^#\s*\|\s*default_exp\s+(\S+)", re.MULTILINE)
+
+
+class DocsError(ValueError):
+    """The site cannot be built from what is there."""
+
+
+@dataclass
+class Page:
+    """A notebook or Markdown file and its place in the site."""
+    path: Path
+    doc: str  # where it goes, without suffix
+    section: str
+    package: str = ""  # of a module
+    module: str = ""  # dotted, with the name of the library
+    title: str = ""
+    blurb: str = ""
+    cells: list = field(default_factory=list)
+
+
+def read_settings(root: Path = ROOT) -> dict:
+    """Return what settings.ini says."""
+    parser = ConfigParser(delimiters=["="], interpolation=None)
+    parser.read(root / "settings.ini", encoding="utf-8")
+    return dict(parser["DEFAULT"])
+
+
+def directives(source: str) -> set:
+    """Return the directives of a cell without spaces: `hide`, `echo:false`."""
+    return {re.sub(r"\s", "", found).lower() for found in DIRECTIVE.findall(source)}
+
+
+def is_exported(source: str) -> bool: return bool(EXPORT.search(source))
+
+
+def read_cells(path: Path) -> list:
+    """Return the cells of a notebook, or of a Markdown file as if it were one."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".md": return [{"cell_type": "markdown", "source": re.sub(r"\A\s*<!--.*?-->\s*", "", text, flags=re.DOTALL)}]
+    return [cell | {"source": "".join(cell["source"])} for cell in json.loads(text)["cells"]]
+
+
+def find_place(path: Path, module: str, root: Path) -> tuple:
+    """Return section, package and path in the site of a notebook: folders without their numbers."""
+    folders, name = path.relative_to(root / "nbs").parent.parts, NUMBER.sub("", path.stem)
+    if not folders and name == HOME: return "", "", HOME
+    if not module:
+        section = SAME_SECTION.get(folders[0], folders[0]) if folders else ROOT_SECTION
+        return section, "", "/".join([section, *folders[1:], name])
+    package = folders[0] if folders else module.rpartition(".")[0].partition(".")[0]
+    return "reference", package, "/".join(["reference", *([package] if package else []), *folders[1:], name])
+
+
+def read_page(path: Path, root: Path, lib: str) -> Page:
+    """Return the Page of a notebook or Markdown file."""
+    cells = read_cells(path)
+    first = TITLE.match(cells[0]["source"]) if cells and cells[0]["cell_type"] == "markdown" else None
+    if not first: raise DocsError(f"{path.relative_to(root)}: expected a first cell that begins with `# Title`.")
+    module = next((found[1] for found in map(DEFAULT_EXP.search, (c["source"] for c in cells if c["cell_type"] == "code")) if found), "")
+    extra = EXTRA_PAGES.get(path.name) if path.suffix == ".md" else None
+    section, package, doc = (extra, "", f"{extra}/{path.stem.lower()}") if extra else find_place(path, module, root)
+    blurb = " ".join(re.sub(r"^\s*>\s?", "", first["blurb"] or "", flags=re.MULTILINE).split())
+    return Page(path, doc, section, package, f"{lib}.{module}" if module else "", first["title"], blurb, cells)
+
+
+def make_plan(root: Path = ROOT) -> list:
+    """Return every page of the site, in the order of the navigation."""
+    lib, extra = read_settings(root)["lib_name"], [root / name for name in EXTRA_PAGES if (root / name).exists()]
+    pages = [read_page(path, root, lib) for path in [*every_notebook(root), *extra]]
+    docs = [page.doc for page in pages]
+    twice = sorted({str(page.path.relative_to(root)) for page in pages if docs.count(page.doc) > 1})
+    if twice: raise DocsError(f"{' and '.join(twice)} would become one page; give them different names.")
+    if HOME not in docs: raise DocsError(f"expected a notebook nbs/{HOME}.ipynb, the first page.")
+    sections, packages = ["", *SECTIONS], order_of_packages()
+    def rank(page: Page) -> tuple:
+        """Home, sections in order (others before the reference), packages in order."""
+        section = sections.index(page.section) if page.section in sections else sections.index("reference") - .5
+        return section, page.section, packages.index(page.package) if page.package in packages else len(packages) * bool(page.package)
+    return sorted(pages, key=rank)
+
+
+def sections_of(pages: list) -> dict:
+    """Return section -> its pages, in order, without the home page."""
+    found = {}
+    for page in pages:
+        if page.section: found.setdefault(page.section, []).append(page)
+    return found
+
+
+def order_of_packages() -> list:
+    """Return the packages in the order that tools/floors.py gives them; empty where it gives none."""
+    import floors
+    return list(getattr(floors, "PACKAGES", []))
+
+
+def read_public(root: Path, lib: str) -> dict:
+    """Return public name -> module, of the names that the library's own `__init__.py` declares: in a dict, or by import."""
+    path, found = root / lib / "__init__.py", {}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if path.exists() else []:
+        if isinstance(node, ast.Dict): pairs = [(key, value) for key, value in zip(node.keys, node.values) if key is not None]
+        else: pairs = []
+        pairs = [(key.value, value.value) for key, value in pairs if isinstance(key, ast.Constant) and isinstance(value, ast.Constant)]
+        if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").split(".")[0] == lib):
+            pairs = [(alias.asname or alias.name, node.module.removeprefix(f"{lib}.")) for alias in node.names if node.module]
+        found |= {name: f"{lib}.{module.removeprefix(f'{lib}.')}" for name, module in pairs if isinstance(module, str)}
+    return found
+
+
+def slugs(text: str) -> set:
+    """Return the anchors of the headings in Markdown, as GitHub and MyST make them."""
+    seen, found = {}, set()
+    for heading in (heading for part in FENCE.split(text)[::2] for heading in HEADING.findall(part)):
+        plain = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower().strip()
+        slug = re.sub(r"[^\w\s-]", "", plain).replace(" ", "-")
+        found.add(f"{slug}-{seen[slug]}" if slug in seen else slug)
+        seen[slug] = seen.get(slug, 0) + 1
+    return found
+
+
+def prose(page: Page) -> str: return "\n\n".join(cell["source"] for cell in page.cells if cell["cell_type"] == "markdown")
+
+
+def find_target(page: Page, link: str) -> Path:
+    """Return the file that a relative link of `page` leads to."""
+    return Path(os.path.normpath(page.path.parent / unquote(link.partition("#")[0]))) if link[0] != "#" else page.path
+
+
+def check(root: Path = ROOT) -> list:
+    """Return complaints about the navigation and the links of the notebooks, without building anything."""
+    try: pages = make_plan(root)
+    except DocsError as error: return [str(error)]
+    by_path, complaints = {page.path: page for page in pages}, []
+    for page in pages:
+        name, texts = page.path.relative_to(root), FENCE.split(prose(page))[::2]
+        for link in (found["target"] for text in texts for found in LINK.finditer(text)):
+            if ELSEWHERE.match(link) and link[0] != "#": continue
+            target, anchor = find_target(page, link), link.partition("#")[2]
+            if not target.exists(): complaints.append(f"{name}: links to {link}, but there is no such file.")
+            elif anchor and target in by_path and anchor not in slugs(prose(by_path[target])):
+                complaints.append(f"{name}: links to {link}, but there is no such heading.")
+        if page.module and not page.blurb: complaints.append(f"{name}: expected a `> blurb` under the title; the reference lists it.")
+    return complaints
