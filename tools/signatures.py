@@ -47,6 +47,7 @@ def read_comments(source: str) -> dict:
 def read_annotation(node) -> tuple:
     """Return the type an annotation names, and the help that `Annotated` carries."""
     if node is None: return "", ""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str): return node.value, ""
     if not (isinstance(node, ast.Subscript) and ast.unparse(node.value).rpartition(".")[2] == "Annotated"): return ast.unparse(node), ""
     type_, *extras = node.slice.elts
     keywords = [keyword for extra in extras if isinstance(extra, ast.Call) for keyword in extra.keywords]
@@ -84,7 +85,7 @@ def read_signature(node, method: bool) -> str:
     for arg, _, _ in every_argument(args): arg.annotation = None
     if method and args.posonlyargs: args.posonlyargs.pop(0)
     elif method and args.args: args.args.pop(0)
-    result = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
+    result = f" -> {read_annotation(node.returns)[0]}" if node.returns is not None else ""
     return f"({ast.unparse(args)}){result}"
 
 
@@ -183,10 +184,13 @@ def write_table(item: Item, link) -> str:
     params = [p for p in item.params if p.type or p.comment]
     result = item.result if item.result and (item.result.comment or item.result.type not in ("None", "")) else None
     if not params and not (result and result.comment): return ""
-    rows = [(as_code(p.name), as_code(p.type), "" if p.default is None else as_code(p.default), p.comment) for p in item.params]
-    rows += [("*returns*", as_code(result.type), "", result.comment)] if result else []
-    lines = ["| parameter | type | default | |", "| --- | --- | --- | --- |"]
-    return "\n".join(lines + ["| " + " | ".join([*row[:3], link(escape(row[3])).replace("|", "\\|")]) + " |" for row in rows])
+    about = [p.comment for p in [*item.params, *([result] if result else [])]]
+    rows = [[as_code(p.name), as_code(p.type), "" if p.default is None else as_code(p.default)] for p in item.params]
+    rows += [["*returns*", as_code(result.type), ""]] if result else []
+    rows = [[*row, link(escape(comment)).replace("|", "\\|")] for row, comment in zip(rows, about)]
+    columns = [column for column in zip(("parameter", "type", "default", "description"), *rows) if any(column[1:])]
+    head, *rows = zip(*columns)
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
 
 
 def write_item(item: Item, link=lambda text: text, owner: str = "") -> str:
