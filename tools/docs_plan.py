@@ -120,7 +120,7 @@ def sections_of(pages: list) -> dict:
 def order_of_packages() -> list:
     """Return the packages in the order that tools/floors.py gives them; empty where it gives none."""
     import floors
-    return list(getattr(floors, "PACKAGES", []))
+    return list(getattr(floors, "ORDER", []))
 
 
 def read_public(root: Path, lib: str) -> dict:
