@@ -15,7 +15,7 @@ def whole(pictures, tmp_path_factory):
     """The run of `worker.RECIPE` that nobody interrupted."""
     from worker import Work
 
-    from srfast.runs import Run
+    from srfast.training.runs import Run
 
     out = tmp_path_factory.mktemp("whole")
     assert Work(pictures, out).end() == "done"

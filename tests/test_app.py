@@ -19,7 +19,7 @@ from PIL import Image, ImageCms, ImageSequence
 from serving import COMMAND, serving
 
 import srfast
-from srfast.weights import find_weights
+from srfast.networks.weights import find_weights
 
 HOME = str(Path(srfast.__file__).parents[1])
 LONG = {"scale": "16", "ensemble": "true"}

@@ -147,7 +147,7 @@ def split(args):
 # One interpreter loads everything once; each case is a process of its own that runs the command and skips only torch's slow farewell.
 FORKS = """
 import gc, json, os, sys, traceback
-import srfast.inference, srfast.training
+import srfast.inference.upscaler, srfast.training.trainer
 from srfast.cli import main
 gc.freeze()
 for folder, args in json.load(sys.stdin):

@@ -12,18 +12,19 @@ import pytest
 from PIL import Image
 from worker import RECIPE, at, crash, same_weights
 
-from srfast import datasets
+from srfast.data import datasets
 from srfast.core import ImageError
-from srfast.data import find_pictures, read_rgb
-from srfast.datasets import Archive, NamedSet, find_set
-from srfast.degrade import Degradation
-from srfast.recipes import get_recipe
-from srfast.resize import imresize
-from srfast.runs import Run
-from srfast.splits import keep_out, write_patches
-from srfast.stages import Stage
-from srfast.training import Recipe, train
-from srfast.workflow import kept_out, run_workflow
+from srfast.data.pairs import find_pictures, read_rgb
+from srfast.data.datasets import Archive, NamedSet, find_set
+from srfast.images.degrade import Degradation
+from srfast.training.recipes import get_recipe
+from srfast.images.resize import imresize
+from srfast.training.runs import Run
+from srfast.data.patches import write_patches
+from srfast.data.splits import keep_out
+from srfast.training.stages import Stage
+from srfast.training.trainer import Recipe, train
+from srfast.training.workflow import kept_out, run_workflow
 
 SHORT = replace(RECIPE, stages=(replace(RECIPE.stages[0], epochs=2),))
 
@@ -129,7 +130,7 @@ def test_given_small_pictures_are_learned_from_as_they_are(given):
         with pytest.warns(UserWarning, match="small pictures are given") as told:
             split = recipe.read(data)
         plain = replace(recipe, drawn=0, shrunk=()).read(data)
-        assert len(told) == 1 and "drawn" not in split.story and len(split.train) == len(plain.train)
+        assert len(told) == 1 and "drawn" not in split.metadata and len(split.train) == len(plain.train)
     assert all(pair.lr_img.max() < 64 for pair in recipe.read(given[0]).train)
 
 

@@ -13,10 +13,10 @@ from fastai.callback.core import Callback
 from fastai.data.core import DataLoaders
 from worker import RECIPE, Work, at, same_weights, set_environ, spoil_input
 
-from srfast.runs import Run, load_checkpoint
-from srfast.stages import Stage
-from srfast.training import Recipe, train
-from srfast.weights import read_state
+from srfast.training.runs import Run, load_checkpoint
+from srfast.training.stages import Stage
+from srfast.training.trainer import Recipe, train
+from srfast.networks.weights import read_state
 
 STAGES = Stage("short", size=32, bs=2, epochs=2, steps=6, warmup=5), Stage("last", size=32, bs=2, epochs=1, steps=4)
 SHORT = replace(RECIPE, stages=STAGES)

@@ -9,9 +9,10 @@ from safetensors.torch import save_file
 from skimage import data
 
 from srfast import upscale
-from srfast.backbones import import_torchvision
+from srfast.networks.backbones import import_torchvision
 from srfast.core import WeightsError
-from srfast.evaluation import evaluate, serves
+from srfast.evaluation.measure import evaluate
+from srfast.evaluation.models import serves
 from test_cli import srfast
 
 PAGE = np.ascontiguousarray(data.astronaut()[40:76, 180:226])

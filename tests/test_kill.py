@@ -18,7 +18,7 @@ NAMES = ("a.png", "b.jpg", "c.webp", "d.tif", "e.gif", "f.png")
 KILLER = """
 import json, os, random, signal, sys, threading, time
 import tqdm
-import srfast.inference, srfast.write
+import srfast.inference.upscaler, srfast.images.write
 from srfast.cli import run
 kills, names = json.load(sys.stdin)
 random.seed(0)
@@ -43,7 +43,7 @@ for number in range(kills):
     found = {}
     for name in os.listdir("out"):
         if name.startswith("."): continue
-        with srfast.image.open_img("out/" + name) as img: found[name] = [list(f.size) for f in srfast.image.read_frames(img)]
+        with srfast.images.read.open_img("out/" + name) as img: found[name] = [list(f.size) for f in srfast.images.read.read_frames(img)]
     os.write(9, json.dumps([found, sorted(parts())]).encode() + b"\\n")
 """
 

@@ -5,11 +5,11 @@ import torch
 from skimage import data
 from skimage import metrics as sk
 
-from srfast.backbones import import_torchvision
+from srfast.networks.backbones import import_torchvision
 from srfast.core import to_tensor
-from srfast.degrade import degrade
-from srfast.metrics import ms_ssim, mse, psnr, ssim
-from srfast.resize import imresize
+from srfast.images.degrade import degrade
+from srfast.images.metrics import ms_ssim, mse, psnr, ssim
+from srfast.images.resize import imresize
 
 PHOTOS = ("astronaut", "chelsea", "coffee", "rocket", "camera", "coins", "page", "immunohistochemistry", "retina")
 

@@ -42,8 +42,8 @@ def test_every_public_name_resolves(name):
 
 
 def test_submodules_load_on_demand():
-    code = "import sys, srfast; before = 'srfast.resize' in sys.modules; print(before, srfast.resize.__name__)"
-    assert run_python(code).split() == ["False", "srfast.resize"]
+    code = "import sys, srfast; before = 'srfast.images.resize' in sys.modules; print(before, srfast.images.resize.__name__)"
+    assert run_python(code).split() == ["False", "srfast.images.resize"]
 
 
 def test_help_is_light():
@@ -64,6 +64,6 @@ import sys
 for name in ("fastai", "torchvision", "matplotlib", "skimage"): sys.modules[name] = None
 import numpy as np, srfast
 img = np.random.default_rng(0).integers(0, 256, (48, 40, 3), dtype=np.uint8)
-print(*srfast.evaluate([], {"noise": img}, 2, "all").means.model, srfast.protocol.benchmark.__name__)
+print(*srfast.evaluate([], {"noise": img}, 2, "all").means.model, srfast.evaluation.benchmark.benchmark.__name__)
 """
     assert run_python(code).split() == ["nearest", "bilinear", "bicubic", "lanczos3", "fourier", "unsharp", "benchmark"]

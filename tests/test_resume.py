@@ -13,7 +13,7 @@ import pytest
 from skimage import data
 from worker import RECIPE, STAGES, STEPS, Work, at, crash, die_at_write, same_weights
 
-from srfast.runs import Run, load_checkpoint
+from srfast.training.runs import Run, load_checkpoint
 
 ENV = os.environ | {"OMP_NUM_THREADS": "1"}
 

@@ -17,7 +17,7 @@ import readme
 import torch
 from PIL import Image
 
-from srfast.evaluation import multiply_adds
+from srfast.evaluation.costs import multiply_adds
 
 
 def as_png(img):
@@ -169,7 +169,7 @@ def house(tmp_path):
 
 @pytest.mark.parametrize("source", [
     "from srfast.core import Error\nimport numpy as np", "from .layers import Block", "from srfast import core, __version__",
-    "def spec():\n    from srfast.generators import unet\n    try: import fastai\n    except ImportError: return unet", "x = 1"])
+    "def spec():\n    from srfast.networks.generators import unet\n    try: import fastai\n    except ImportError: return unet", "x = 1"])
 def test_floors_accept(house, source):
     assert house(source) == []
 
@@ -191,17 +191,17 @@ def test_floors_refuse(house, source, words):
 
 def test_floors_refuse_an_upward_import(house, tmp_path):
     house("x = 1")
-    upward = "#| export\ndef f():\n    from srfast.zoo import x\n    return x"
+    upward = "#| export\ndef f():\n    from srfast.networks.zoo import x\n    return x"
     write(tmp_path, "10_layers", code("#| default_exp layers"), code(upward, id="up"))
     assert floors.check(tmp_path) == [
-        "10_layers.ipynb (floor 1), cell up: imports srfast.zoo.x from 19_zoo.ipynb (floor 1); only lower numbers are allowed."]
+        "10_layers.ipynb (floor 1), cell up: imports srfast.networks.zoo.x from 19_zoo.ipynb (floor 1); only lower numbers are allowed."]
 
 
 def test_floors_resolve_relative_imports_in_subpackages(house, tmp_path):
     write(tmp_path, "16_generators.unet", code("#| default_exp generators.unet"), code("#| export\nfrom ..core import Error"))
     assert house("x = 1") == []
     write(tmp_path, "16_generators.unet", code("#| default_exp generators.unet"), code("#| export\nfrom ..zoo import x"))
-    assert "imports srfast.zoo.x from 19_zoo.ipynb" in house("x = 1")[0]
+    assert "imports srfast.networks.zoo.x from 19_zoo.ipynb" in house("x = 1")[0]
 
 
 def test_readme(tmp_path):

@@ -14,9 +14,9 @@ from PIL import Image
 from safetensors.torch import load_file
 from worker import RECIPE, STAGES, Work, at, crash, limit_files, same_weights, spoil_gradient, spoil_input
 
-from srfast.runs import Run, load_checkpoint
-from srfast.training import parameter_groups, train
-from srfast.weights import load_generator
+from srfast.training.runs import Run, load_checkpoint
+from srfast.training.trainer import parameter_groups, train
+from srfast.networks.weights import load_generator
 
 
 def goes_on(pictures, out, whole):

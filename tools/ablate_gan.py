@@ -20,14 +20,14 @@ from fastai.callback.core import Callback
 from measure_gans import in_batches, measure, pairs_of
 from PIL import Image
 
-from srfast.backbones import load_lpips
+from srfast.networks.backbones import load_lpips
 from srfast.core import to_tensor, to_uint8
-from srfast.digits import drawn_digits
-from srfast.evaluation import save_results
-from srfast.gan_recipes import digit_pairs
-from srfast.recipes import get_recipe
-from srfast.resize import imresize
-from srfast.training import train
+from srfast.training.digits import drawn_digits
+from srfast.evaluation.results import save_results
+from srfast.training.gan_recipes import digit_pairs
+from srfast.training.recipes import get_recipe
+from srfast.images.resize import imresize
+from srfast.training.trainer import train
 
 STEPS = (10, 50, 200, 500, 1500)
 WAYS = {"L1 to the original": {"l1": 0.9}, "L1 of the shrunken result": {"consistency": 0.9}, "the game alone": {"l1": 0.0, "mse": 1e-12}}

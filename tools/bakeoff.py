@@ -21,15 +21,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from srfast.evaluation import cpu_times, evaluate, save_results
-from srfast.generators.house import House
-from srfast.layers import identity_conv
-from srfast.protocol import find_set, load_set
-from srfast.recipes import adjust
-from srfast.stages import Stage
-from srfast.training import Recipe, train
-from srfast.weights import read_state
-from srfast.zoo import create_generator, get_spec
+from srfast.evaluation.costs import cpu_times
+from srfast.evaluation.measure import evaluate
+from srfast.evaluation.results import save_results
+from srfast.networks.generators.house import House
+from srfast.networks.layers import identity_conv
+from srfast.evaluation.benchmark import find_set, load_set
+from srfast.training.recipes import adjust
+from srfast.training.stages import Stage
+from srfast.training.trainer import Recipe, train
+from srfast.networks.weights import read_state
+from srfast.networks.zoo import create_generator, get_spec
 
 
 class Residual(nn.Module):

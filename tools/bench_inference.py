@@ -22,10 +22,11 @@ import torch.nn.functional as F
 from PIL import Image
 
 from srfast.core import wants_bf16
-from srfast.evaluation import multiply_adds, save_results
-from srfast.resize import imresize
-from srfast.tiles import enlarge
-from srfast.weights import list_weights, load_generator
+from srfast.evaluation.costs import multiply_adds
+from srfast.evaluation.results import save_results
+from srfast.images.resize import imresize
+from srfast.inference.tiles import upscale_tiled
+from srfast.networks.weights import list_weights, load_generator
 
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
 TILE, SIDE, BUDGET = 256, 512, 40e9  # pixels, pixels, floating-point operations
@@ -63,7 +64,7 @@ def bench_network(model: str, scale: int, bf16: bool, peak: float, turns: int) -
     flop = 2e9 * multiply_adds(net, scale) / (1280 * 720) * scale**2  # for one pixel of the small picture
     house = net.spec.name.startswith("house")
     side = SIDE if house else min(SIDE, int((BUDGET / flop) ** 0.5))
-    def enlarging(side, tile): return least(lambda img=noise(side): enlarge(net, img, tile, bf16=bf16), turns)
+    def enlarging(side, tile): return least(lambda img=noise(side): upscale_tiled(net, img, tile, bf16=bf16), turns)
     def plain(side):
         lr_imgs = nhwc(torch.rand(1, 3, side, side))
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16): return least(lambda: net(lr_imgs), turns)

@@ -16,8 +16,8 @@ import pandas as pd
 import torch
 from skimage.metrics import structural_similarity
 
-from srfast.evaluation import save_results
-from srfast.metrics import ssim
+from srfast.evaluation.results import save_results
+from srfast.images.metrics import ssim
 
 SIDE = 512
 PAPER = dict(gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1, channel_axis=0)

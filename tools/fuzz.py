@@ -131,7 +131,7 @@ def damaged(rng, pool: dict) -> tuple:
 
 def sizes_allowed(data: bytes) -> set:
     """The sizes the result may have: that of the header, standing or lying."""
-    from srfast.image import open_img
+    from srfast.images.read import open_img
 
     with open_img(data, max_pixels=MAX_IN) as img: w, h = (SCALE * side for side in img.size)
     return {(w, h), (h, w)}
@@ -163,7 +163,7 @@ def prepare(folder: Path):
     import torch
 
     from srfast import Upscaler, create_generator
-    from srfast.weights import save_weights
+    from srfast.networks.weights import save_weights
 
     def stop(*_): raise TookTooLong(f"more than {SECONDS} s of processor time")
     signal.signal(signal.SIGPROF, stop)

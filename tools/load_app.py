@@ -61,8 +61,8 @@ def good_cases(folder: Path) -> list:
     """Small pictures of mixed sizes with mixed wishes, and the files that `upscale` makes of them."""
     from skimage import data
 
-    from srfast.inference import upscale
-    from srfast.write import write_img
+    from srfast.inference.upscaler import upscale
+    from srfast.images.write import write_img
     photos, found = (data.chelsea(), data.astronaut(), data.coffee()), []
     for i, side in enumerate((8, 16, 24, 32, 48, 56, 64, 80, 96, 128)):
         picture = as_file(photos[i % 3][40 : 40 + side, 60 : 60 + side + 2 * i], ("PNG", "JPEG")[i % 2])

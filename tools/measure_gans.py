@@ -19,16 +19,16 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from srfast.backbones import load_lpips
+from srfast.networks.backbones import load_lpips
 from srfast.core import to_tensor
-from srfast.data import find_pictures, make_pair, middle_of, read_rgb, shrink_to
-from srfast.digits import load_digits_classifier, read_digits, share_read
-from srfast.evaluation import save_results
-from srfast.gan_recipes import digit_pairs
-from srfast.metrics import l1, ms_ssim, mse, psnr
-from srfast.recipes import get_recipe
-from srfast.resize import imresize
-from srfast.weights import load_generator, read_info, read_state
+from srfast.data.pairs import find_pictures, make_pair, middle_of, read_rgb, shrink_to
+from srfast.training.digits import load_digits_classifier, read_digits, share_read
+from srfast.evaluation.results import save_results
+from srfast.training.gan_recipes import digit_pairs
+from srfast.images.metrics import l1, ms_ssim, mse, psnr
+from srfast.training.recipes import get_recipe
+from srfast.images.resize import imresize
+from srfast.networks.weights import load_generator, read_info, read_state
 
 
 def pairs_of(recipe, pictures: Path):
@@ -69,7 +69,7 @@ def measure(name: str, sr, hr, judges: dict, labels) -> dict:
 
 def table_of(run: Path, pictures: Path, reader: Path | None) -> pd.DataFrame:
     """Bicubic, the generator before and after each game, originals."""
-    recipe = get_recipe(read_info(run / "model.safetensors").story["recipe"])
+    recipe = get_recipe(read_info(run / "model.safetensors").metadata["recipe"])
     lr_imgs, hr, labels = pairs_of(recipe, pictures)
     gan = recipe.create()
     gan.critic.load_state_dict(read_state(run / "critic.safetensors"))

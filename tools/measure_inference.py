@@ -21,12 +21,14 @@ import torch
 from scipy import sparse
 from scipy.optimize import linprog
 
-from srfast.evaluation import cpu_times, evaluate, evaluate_pair, save_results
-from srfast.protocol import find_set, load_set
-from srfast.image import read_img
-from srfast.inference import Upscaler
-from srfast.resize import imresize, resize_matrix
-from srfast.weights import add_bundled, find_weights, list_weights, load_generator
+from srfast.evaluation.costs import cpu_times
+from srfast.evaluation.measure import evaluate, evaluate_pair
+from srfast.evaluation.results import save_results
+from srfast.evaluation.benchmark import find_set, load_set
+from srfast.images.read import read_img
+from srfast.inference.upscaler import Upscaler
+from srfast.images.resize import imresize, resize_matrix
+from srfast.networks.weights import add_bundled, find_weights, list_weights, load_generator
 
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
 KINDS = {"float32": dict(precision="float32"), "bf16": {}, "ensemble": dict(ensemble=True), "consistent": dict(consistent=True)}
@@ -143,7 +145,7 @@ def record(model: str) -> None:
     table = pd.concat([pd.read_csv(file) for file in files if file.exists()]).query("model == @model")
     changes = (table.psnr_bf16 - table.psnr_float32).groupby(table.scale).mean()
     for scale, change in changes.items():
-        print(add_bundled(find_weights(model, scale), model, story={"bf16_psnr_change": round(change, 4)}).name, f"{change:+.4f} dB")
+        print(add_bundled(find_weights(model, scale), model, metadata={"bf16_psnr_change": round(change, 4)}).name, f"{change:+.4f} dB")
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Measure how well `srfast.match` reads what was done to a picture, on pictures of known strength; $SRFAST_DATA says where they are.
+"""Measure how well `srfast.images.estimate` reads what was done to a picture, on pictures of known strength; $SRFAST_DATA says where they are.
 
 kodak24: Kodak24, shrunk by 4 so that it is sharp and clean, then blur, noise and JPEG of random strength, together, alone
 and none. Each JPEG is given as the file and as a PNG of what it decodes to.
@@ -18,12 +18,13 @@ import pandas as pd
 import torch
 from PIL import Image
 
-import srfast.match as match
-from srfast.data import read_rgb
-from srfast.degrade import Degradation, gaussian_blur
-from srfast.evaluation import save_results
-from srfast.match import estimate
-from srfast.resize import imresize
+import srfast.images.estimate as match
+from srfast.data.pairs import read_rgb
+from srfast.images.degrade import Degradation
+from srfast.images.filters import gaussian_blur
+from srfast.evaluation.results import save_results
+from srfast.images.estimate import estimate
+from srfast.images.resize import imresize
 
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
 KINDS = {

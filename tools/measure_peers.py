@@ -15,8 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from srfast.evaluation import cpu_times, load_models, multiply_adds, save_results
-from srfast.protocol import published
+from srfast.evaluation.costs import cpu_times, multiply_adds
+from srfast.evaluation.models import load_models
+from srfast.evaluation.results import save_results
+from srfast.evaluation.benchmark import published
 
 conv, leaky = partial(nn.Conv2d, padding="same"), partial(nn.LeakyReLU, 0.05)
 

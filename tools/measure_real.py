@@ -18,14 +18,15 @@ import pandas as pd
 import torch
 from skimage import data
 
-from srfast.data import make_pair
-from srfast.degrade import Degradation
-from srfast.drawn import draw_page
-from srfast.evaluation import evaluate, save_results
-from srfast.inference import AUTO, Upscaler, choose_model
-from srfast.protocol import find_set, load_set
-from srfast.recipes import UNKNOWN
-from srfast.resize import imresize
+from srfast.data.pairs import make_pair
+from srfast.images.degrade import Degradation
+from srfast.data.synthetic import draw_page
+from srfast.evaluation.measure import evaluate
+from srfast.evaluation.results import save_results
+from srfast.inference.upscaler import AUTO, Upscaler, choose_model
+from srfast.evaluation.benchmark import find_set, load_set
+from srfast.training.recipes import UNKNOWN
+from srfast.images.resize import imresize
 
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
 SPOILED = {

@@ -4,7 +4,7 @@ import base64
 import numpy as np
 import pytest
 
-from srfast.compare import _BEFORE, _PIXEL, before_after
+from srfast.display.compare import _BEFORE, _PIXEL, before_after
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,5 @@
+"""Pairs of low- and high-resolution images, and loaders for training."""
+
+from srfast._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -1,0 +1,23 @@
+"""Pairs of low- and high-resolution images, and loaders for training."""
+from .pairs import Pair as Pair
+from .pairs import find_pictures as find_pictures
+from .pairs import load_pairs as load_pairs
+from .pairs import make_pair as make_pair
+from .pairs import read_rgb as read_rgb
+from .loaders import PatchLoader as PatchLoader
+from .loaders import PictureLoader as PictureLoader
+from .loaders import patch_dataloaders as patch_dataloaders
+from .datasets import SETS as SETS
+from .datasets import find_set as find_set
+from .synthetic import draw_page as draw_page
+from .patches import read_patches as read_patches
+from .patches import write_patches as write_patches
+from .splits import Split as Split
+from .splits import read_split as read_split
+from . import blocks as blocks
+from . import datasets as datasets
+from . import loaders as loaders
+from . import pairs as pairs
+from . import patches as patches
+from . import splits as splits
+from . import synthetic as synthetic

@@ -1,0 +1,5 @@
+"""Read, write, resize, degrade and measure images."""
+
+from srfast._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -1,0 +1,5 @@
+"""The networks that upscale, one module a paper."""
+
+from srfast._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(__name__, __file__)
