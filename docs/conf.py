@@ -1,16 +1,18 @@
 """What Sphinx needs to know; `make docs` (tools/docs.py) writes the pages and calls it."""
-from configparser import ConfigParser
+import os
+import sys
 from pathlib import Path
 
 from docutils import nodes
 from latex2mathml.converter import convert
 
-ROOT = Path(__file__).resolve().parents[1]
-settings = ConfigParser(delimiters=["="], interpolation=None)
-settings.read(ROOT / "settings.ini", encoding="utf-8")
-facts = settings["DEFAULT"]
+TOOLS = Path(__file__).resolve().parents[1] / "tools"
+ROOT = Path(os.environ.get("DOCS_ROOT", TOOLS.parent))
+sys.path.insert(0, str(TOOLS))
+from docs_plan import read_settings  # noqa: E402
 
-project, author, copyright = facts["lib_name"], facts["author"], facts["copyright"]
+facts = read_settings(ROOT)
+project, author, copyright = facts["lib_name"], facts["author"], facts["author"]
 version = release = facts["version"]
 extensions = ["myst_parser"]
 myst_enable_extensions = ["dollarmath", "colon_fence", "html_image"]

@@ -25,9 +25,8 @@ def build(root: Path = ROOT, out: Path | None = None) -> list:
         source, site = Path(folder, "source"), Path(folder, "site")
         writer = Writer(root, source)
         writer.write()
-        config = ROOT / "docs"
-        os.environ["SRFAST_DOCS_ROOT"] = str(root)
-        failed = sphinx(["-q", "-W", "--keep-going", "-b", "html", "-c", str(config), "-d", f"{folder}/trees", str(source), str(site)])
+        os.environ["DOCS_ROOT"] = str(root)  # for docs/conf.py
+        failed = sphinx(["-q", "-W", "--keep-going", "-b", "html", "-c", str(ROOT / "docs"), "-d", f"{folder}/trees", str(source), str(site)])
         if failed: return ["Sphinx found the faults above."]
         for path in [*site.rglob("*.map"), site / ".buildinfo", site / "_static/webpack-macros.html"]: path.unlink(missing_ok=True)
         (site / ".nojekyll").touch()

@@ -6,7 +6,7 @@ from base64 import b64decode
 from pathlib import Path
 
 import signatures
-from docs_plan import HOME, SECTIONS, TITLE, Page, directives, find_target, is_exported, make_plan, read_public, read_settings, sections_of
+from docs_plan import HOME, SECTIONS, TITLE, Page, directives, find_target, is_exported, make_plan, read_exports, read_settings, sections_of
 from readme import DIRECTIVE, ELSEWHERE, FENCE, LINK
 
 HIDDEN = re.compile(r"^#+[^\n]* -[ \t]*$", re.MULTILINE)  # nbdev leaves out headings that end in a dash
@@ -24,7 +24,8 @@ class Names:
 
     def __init__(self, pages: list, lib: str, public: dict):
         self.lib, self.public, self.places = lib, public, {}
-        self.notebooks = {page.path.stem: page for page in pages if page.path.suffix == ".ipynb"}
+        stems = [page.path.stem for page in pages]
+        self.notebooks = {page.path.stem: page for page in pages if page.path.suffix == ".ipynb" and stems.count(page.path.stem) == 1}
         self.items = {page.doc: {cell["id"]: signatures.read_items(cell["source"]) for cell in exported_cells(page)} for page in pages}
         for page in pages:
             for item in (item for items in self.items[page.doc].values() for item in items):
@@ -65,7 +66,9 @@ class Writer:
     def __init__(self, root: Path, out: Path):
         self.root, self.out, self.settings, self.pages = root, out, read_settings(root), make_plan(root)
         self.lib = self.settings["lib_name"]
-        self.names = Names(self.pages, self.lib, read_public(root, self.lib))
+        packages = [self.lib, *dict.fromkeys(f"{self.lib}.{page.package}" for page in self.pages if page.package)]
+        self.exports = {package: read_exports(root, package) for package in packages}
+        self.names = Names(self.pages, self.lib, self.exports[self.lib])
         self.by_path = {page.path: page for page in self.pages}
 
     def elsewhere(self, path: Path) -> str:
@@ -111,7 +114,8 @@ class Writer:
         """Return the blocks of a cell that goes into the module: what it defines, then its source, folded."""
         items = self.names.items[page.doc][cell["id"]]
         for item in items:
-            if self.names.public.get(item.name) == page.module: item.note = f"Import: `from {self.lib} import {item.name}`"
+            offered = [package for package, names in self.exports.items() if names.get(item.name) == page.module]
+            if offered: item.note = f"Import: `from {offered[0]} import {item.name}`"
         blocks = [signatures.write_item(item, lambda text: self.names.link(text, page.module)) for item in items]
         if items and all(item.kind == "data" and len(item.signature) <= SHORT for item in items): return blocks
         private = ", ".join(f"<code>{html.escape(name)}</code>" for name in signatures.private_names(code))

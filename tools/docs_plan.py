@@ -27,6 +27,7 @@ EXTRA_PAGES = {"CONTRIBUTING.md": "project", "CHANGELOG.md": "project"}
 NUMBER = re.compile(r"^\d+_")
 TITLE = re.compile(r"\A\s*#[ \t]+(?P<title>[^\n]*\S)[ \t]*(?:\n|\Z)(?P<blurb>\s*(?:^>[^\n]*(?:\n|\Z))+)?", re.MULTILINE)
 HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t]*#*$", re.MULTILINE)
+NOTEBOOK = re.compile(r"(?<!`)`(\d\d_[a-z]\w*)`(?!`)")
 EXPORT = re.compile(r"^\s*#\s*\|\s*export[is]?\b", re.MULTILINE)
 DEFAULT_EXP = re.compile(r"^#\s*\|\s*default_exp\s+(\S+)", re.MULTILINE)
 
@@ -49,10 +50,15 @@ class Page:
 
 
 def read_settings(root: Path = ROOT) -> dict:
-    """Return what settings.ini says."""
+    """Return what settings.ini says, with nbdev's defaults for what it leaves out, and the version from the library."""
     parser = ConfigParser(delimiters=["="], interpolation=None)
     parser.read(root / "settings.ini", encoding="utf-8")
-    return dict(parser["DEFAULT"])
+    found = dict(parser["DEFAULT"])
+    repo, user, lib = found["repo"], found["user"], found.get("lib_name", found["repo"])
+    version = re.search(r"""^__version__ = ["'](.+)["']""", (root / lib / "__init__.py").read_text(encoding="utf-8"), re.MULTILINE)
+    defaults = {"lib_name": lib, "title": lib, "branch": "main", "doc_path": "_docs", "doc_host": f"https://{user}.github.io",
+                "doc_baseurl": f"/{repo}", "git_url": f"https://github.com/{user}/{repo}", "version": version[1] if version else ""}
+    return defaults | found
 
 
 def directives(source: str) -> set:
@@ -78,7 +84,8 @@ def find_place(path: Path, module: str, root: Path) -> tuple:
         section = SAME_SECTION.get(folders[0], folders[0]) if folders else ROOT_SECTION
         return section, "", "/".join([section, *folders[1:], name])
     package = folders[0] if folders else module.rpartition(".")[0].partition(".")[0]
-    return "reference", package, "/".join(["reference", *([package] if package else []), *folders[1:], name])
+    parts = [*([package] if package else []), *folders[1:], name]
+    return "reference", package, "/".join(["reference", *(parts[1:] if parts[0] == name else parts)])  # core/core is core
 
 
 def read_page(path: Path, root: Path, lib: str) -> Page:
@@ -123,17 +130,12 @@ def order_of_packages() -> list:
     return list(getattr(floors, "ORDER", []))
 
 
-def read_public(root: Path, lib: str) -> dict:
-    """Return public name -> module, of the names that the library's own `__init__.py` declares: in a dict, or by import."""
-    path, found = root / lib / "__init__.py", {}
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if path.exists() else []:
-        if isinstance(node, ast.Dict): pairs = [(key, value) for key, value in zip(node.keys, node.values) if key is not None]
-        else: pairs = []
-        pairs = [(key.value, value.value) for key, value in pairs if isinstance(key, ast.Constant) and isinstance(value, ast.Constant)]
-        if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").split(".")[0] == lib):
-            pairs = [(alias.asname or alias.name, node.module.removeprefix(f"{lib}.")) for alias in node.names if node.module]
-        found |= {name: f"{lib}.{module.removeprefix(f'{lib}.')}" for name, module in pairs if isinstance(module, str)}
-    return found
+def read_exports(root: Path, package: str) -> dict:
+    """Return name -> module of what a package offers under its own name, as its `__init__.pyi` lists it."""
+    path = root / package.replace(".", "/") / "__init__.pyi"
+    nodes = ast.parse(path.read_text(encoding="utf-8")).body if path.exists() else []
+    nodes = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module]
+    return {alias.asname or alias.name: f"{package}.{node.module}" for node in nodes for alias in node.names}
 
 
 def slugs(text: str) -> set:
@@ -159,14 +161,16 @@ def check(root: Path = ROOT) -> list:
     """Return complaints about the navigation and the links of the notebooks, without building anything."""
     try: pages = make_plan(root)
     except DocsError as error: return [str(error)]
-    by_path, complaints = {page.path: page for page in pages}, []
+    by_path, stems, complaints = {page.path: page for page in pages}, {page.path.stem for page in pages}, []
     for page in pages:
         name, texts = page.path.relative_to(root), FENCE.split(prose(page))[::2]
         for link in (found["target"] for text in texts for found in LINK.finditer(text)):
             if ELSEWHERE.match(link) and link[0] != "#": continue
-            target, anchor = find_target(page, link), link.partition("#")[2]
+            target, anchor = find_target(page, link), unquote(link.partition("#")[2])
             if not target.exists(): complaints.append(f"{name}: links to {link}, but there is no such file.")
             elif anchor and target in by_path and anchor not in slugs(prose(by_path[target])):
                 complaints.append(f"{name}: links to {link}, but there is no such heading.")
+        named = [found for text in texts for found in NOTEBOOK.findall(text) if found not in stems]
+        complaints += [f"{name}: names a notebook `{found}`, but there is none." for found in named]
         if page.module and not page.blurb: complaints.append(f"{name}: expected a `> blurb` under the title; the reference lists it.")
     return complaints
