@@ -6,12 +6,11 @@ from pathlib import Path
 from docutils import nodes
 from latex2mathml.converter import convert
 
-TOOLS = Path(__file__).resolve().parents[1] / "tools"
-ROOT = Path(os.environ.get("DOCS_ROOT", TOOLS.parent))
-sys.path.insert(0, str(TOOLS))
+HERE = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(HERE / "tools"))
 from docs_plan import read_settings  # noqa: E402
 
-facts = read_settings(ROOT)
+facts = read_settings(Path(os.environ.get("DOCS_ROOT", HERE)))
 project, author, copyright = facts["lib_name"], facts["author"], facts["author"]
 version = release = facts["version"]
 extensions = ["myst_parser"]
@@ -21,7 +20,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = html_short_title = project
 html_static_path = ["static"]
 html_css_files = ["site.css"]
-html_favicon = str(next(ROOT.glob("srfast/**/static/icon.svg"), "")) or None
+html_favicon = str(next(HERE.glob("srfast/**/static/icon.svg"), "")) or None
 html_context = {"default_mode": "auto"}
 html_copy_source = html_show_sourcelink = False
 html_baseurl = facts["doc_host"] + facts["doc_baseurl"] + "/"

@@ -26,7 +26,8 @@ def build(root: Path = ROOT, out: Path | None = None) -> list:
         writer = Writer(root, source)
         writer.write()
         os.environ["DOCS_ROOT"] = str(root)  # for docs/conf.py
-        failed = sphinx(["-q", "-W", "--keep-going", "-b", "html", "-c", str(ROOT / "docs"), "-d", f"{folder}/trees", str(source), str(site)])
+        options = ["-q", "-W", "--keep-going", "-b", "html", "-c", str(ROOT / "docs"), "-d", f"{folder}/trees"]
+        failed = sphinx([*options, str(source), str(site)])
         if failed: return ["Sphinx found the faults above."]
         for path in [*site.rglob("*.map"), site / ".buildinfo", site / "_static/webpack-macros.html"]: path.unlink(missing_ok=True)
         (site / ".nojekyll").touch()
@@ -37,12 +38,12 @@ def build(root: Path = ROOT, out: Path | None = None) -> list:
     return []
 
 
-def main() -> int:
+def main(arguments: list | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=["check", "build"])
     parser.add_argument("--root", type=lambda name: Path(name).resolve(), default=ROOT, help="the repository")
     parser.add_argument("--out", type=lambda name: Path(name).resolve(), help="with build: where the site goes (default: _docs)")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     try: complaints = check(args.root) if args.command == "check" else check(args.root) or build(args.root, args.out)
     except (DocsError, ModuleNotFoundError) as error: complaints = [f"{error}"]
     print(*complaints, sep="\n", end="\n" if complaints else "")

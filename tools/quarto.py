@@ -113,12 +113,12 @@ def process(root: Path) -> list:
     return complaints
 
 
-def main() -> int:
+def main(arguments: list | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="change nothing; list what is out of date or would trip nbdev")
     parser.add_argument("--process", action="store_true", help="let nbdev process a copy of the notebooks")
     parser.add_argument("--root", type=lambda name: Path(name).resolve(), default=ROOT, help="the repository")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     try: files = make_files(args.root)
     except DocsError as error:
         print(error)
