@@ -30,6 +30,7 @@ def build(root: Path = ROOT, out: Path | None = None) -> list:
         failed = sphinx([*options, str(source), str(site)])
         if failed: return ["Sphinx found the faults above."]
         for path in [*site.rglob("*.map"), site / ".buildinfo", site / "_static/webpack-macros.html"]: path.unlink(missing_ok=True)
+        shutil.rmtree(site / "_sources", ignore_errors=True)  # empty
         (site / ".nojekyll").touch()
         complaints = check_site(site) + check_navigation(site, writer.pages)
         if complaints: return complaints
