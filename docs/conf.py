@@ -17,7 +17,7 @@ extensions = ["myst_parser"]
 myst_enable_extensions = ["dollarmath", "colon_fence", "html_image"]
 myst_heading_anchors = 4
 html_theme = "pydata_sphinx_theme"
-html_title = html_short_title = project
+html_title = f"{project} documentation"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_favicon = str(next(HERE.glob("srfast/**/static/icon.svg"), "")) or None

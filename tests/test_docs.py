@@ -78,7 +78,7 @@ def test_docments_become_a_table():
         ("img", "", None, "an array (H, W, C), or a `Resizer`"), ("scale", "int | None", "2", "how much smaller; `None` is 1"),
         ("method", "str", "'area'", "'area' or 'nearest'")]
     text = signatures.write_item(item)
-    assert "| `scale` | `int \\| None` | `2` | how much smaller; `None` is 1 |" in text and "0 \\< scale \\< 9" in text
+    assert "| `scale` | `int` \\| `None` | `2` | how much smaller; `None` is 1 |" in text and "0 \\< scale \\< 9" in text
 
 
 def test_a_dataclass_shows_its_fields_and_public_methods():

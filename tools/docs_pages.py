@@ -14,6 +14,7 @@ BADGE = re.compile(r"\[!\[(?P<alt>[^\]]*)\]\((?:https?:)?//[^)]*\)\]\((?P<url>[^
 NAME = re.compile(r"(?<![`\w])`(?P<name>[A-Za-z_]\w*(?:\.\w+)*|\d\d_\w+)(?P<call>\([^`\n]*\))?`(?!`)")
 LEFT_ALONE = re.compile(r"(^#+[^\n]*$|!?\[(?:[^\[\]]|\[[^\]]*\])*\]\([^)]*\)|<[^>\n]*>)", re.MULTILINE)  # headings, links, HTML
 STYLE = re.compile(r"<style\b.*?</style>|\s(?:border=\"1\"|style=\"text-align: right;\")", re.DOTALL)
+NO_HEAD = re.compile(r"<th([^>]*)></th>")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg")
 IMAGES = {"image/png": "png", "image/jpeg": "jpg"}
 SHORT = 80  # characters of a constant that is shown in full
@@ -106,7 +107,9 @@ class Writer:
             path = self.keep(b64decode(data[kind]), f"{page.doc.replace('/', '-')}.{IMAGES[kind]}")
             alt = " ".join(data.get("text/plain", "").split()) or f"Output of the cell above, in {page.title}"
             return [directive("image", path, f":class: output\n:alt: {alt}")]
-        if "text/html" in data: return [directive("raw", "html", f'<div class="output html">\n{STYLE.sub("", data["text/html"])}\n</div>')]
+        if "text/html" in data:
+            markup = NO_HEAD.sub(r"<td\1></td>", STYLE.sub("", data["text/html"]))
+            return [directive("raw", "html", f'<div class="output html" tabindex="0">\n{markup}\n</div>')]
         if "text/markdown" in data: return [self.relink(data["text/markdown"].rstrip(), page)]
         return [text_block(data["text/plain"])] if data.get("text/plain", "").strip() else []
 

@@ -179,14 +179,20 @@ def as_code(text: str) -> str:
     return f"`` {text} ``" if "`" in text else f"`{text}`" if text else ""
 
 
+def write_type(text: str, link) -> str:
+    """Return a type as inline code, each part of a plain union a link where it can be."""
+    parts = [text] if "[" in text else text.split(" | ")
+    return " \\| ".join(link(as_code(part)) for part in parts)
+
+
 def write_table(item: Item, link) -> str:
     """Return the table of parameters and return value; empty where nothing but names is known."""
     params = [p for p in item.params if p.type or p.comment]
     result = item.result if item.result and (item.result.comment or item.result.type not in ("None", "")) else None
     if not params and not (result and result.comment): return ""
     about = [p.comment for p in [*item.params, *([result] if result else [])]]
-    rows = [[as_code(p.name), as_code(p.type), "" if p.default is None else as_code(p.default)] for p in item.params]
-    rows += [["*returns*", as_code(result.type), ""]] if result else []
+    rows = [[as_code(p.name), write_type(p.type, link), "" if p.default is None else as_code(p.default)] for p in item.params]
+    rows += [["*returns*", write_type(result.type, link), ""]] if result else []
     rows = [[*row, link(escape(comment)).replace("|", "\\|")] for row, comment in zip(rows, about)]
     columns = [column for column in zip(("parameter", "type", "default", "description"), *rows) if any(column[1:])]
     head, *rows = zip(*columns)

@@ -4,6 +4,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 PAGES = ("index", "reference/index", "reference/images/resize", "tutorials/first", "genindex", "search")
 
@@ -41,6 +42,7 @@ def test_pages_fit_and_ask_no_other_host(page, address, faults, width, scheme):
         page.goto(f"{address}/{name}.html", wait_until="networkidle")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
         assert page.locator("html").get_attribute("data-theme") == scheme
+        assert [fault["id"] for fault in Axe().run(page, options={"preload": False}).response["violations"]] == [], name
     assert faults == []
 
 
