@@ -33,7 +33,7 @@ def test_every_notebook_has_one_place_in_order(tree):
     write_notebook(tree, "web/01_page", markdown("# Page"))
     write_notebook(tree, "_old/00_gone", markdown("no title"))
     assert [page.doc for page in docs_plan.make_plan(tree)] == [
-        "index", "guide/formats", "tutorials/first", "evaluation/kodak", "web/page", "reference/core", "reference/images/resize",
+        "index", "tutorials/first", "evaluation/kodak", "web/page", "reference/core", "reference/images/resize", "project/formats",
         "project/changelog"]
     assert docs_plan.check(tree) == []
 

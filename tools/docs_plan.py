@@ -14,14 +14,13 @@ from readme import DIRECTIVE, ELSEWHERE, FENCE, LINK
 ROOT = Path(__file__).resolve().parents[1]
 HOME = "index"
 SECTIONS = {  # folder under nbs/ -> title; modules go to the reference, other folders get a section of their own
-    "guide": ("Guide", "Pages about srfast as a whole."),
     "tutorials": ("Tutorials", "Start here: from a folder of your own images to a trained model."),
     "systems": ("Systems", "Super-resolution systems from papers and courses, rebuilt, trained and compared."),
     "evaluation": ("Evaluation", "How good the models are, by which measure, and where they fail."),
     "reference": ("Reference", "Every module, by package: what it does, its functions and classes, and examples that run."),
-    "project": ("Project", "How srfast changes, and how to change it."),
+    "project": ("Project", "All notebooks, how to contribute, and what changed."),
 }
-ROOT_SECTION = "guide"  # of notebooks that lie in nbs/ itself
+ROOT_SECTION = "project"  # of notebooks that lie in nbs/ itself
 SAME_SECTION = {"evaluation_pages": "evaluation"}
 EXTRA_PAGES = {"CONTRIBUTING.md": "project", "CHANGELOG.md": "project"}
 NUMBER = re.compile(r"^\d+_")
