@@ -93,7 +93,7 @@ def write_tree(root):
     write_notebook(
         root, "images/03_resize", markdown(MODULE), code("#| default_exp images.resize"),
         code("#| export\nfrom dataclasses import dataclass, field"), code("import math"), code("#| export\nLARGEST = 9"), code(SHRINK),
-        code("#| export\ndef _steps(n): return n - 1"), code(RESIZER),
+        code("#| export\ndef _steps(n): return n - 1"), code("#| exporti\ndef halve(n): return n / 2"), code(RESIZER),
         code("shrink([[1]])", {"output_type": "stream", "name": "stdout", "text": "[[1]]\n"}),
         code("red", shown(image_png=b64encode(png).decode(), text_plain="A red square")),
         code("table", shown(text_html="<style scoped>td {color: red}</style><table border=\"1\"><tr><td>29.5 dB</td></tr></table>")),

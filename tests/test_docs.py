@@ -94,6 +94,13 @@ def test_patched_methods_belong_to_their_class_and_options_bring_their_help():
     assert [(p.type, p.comment) for p in item.params] == [("int", "How many.")]
 
 
+def test_what_callers_do_not_see_is_left_out():
+    source = "def f(a, *, b=1, _c=2): pass\ndef _g(): pass\n@patch(as_prop=True)\ndef size(self: F) -> int: 'Pixels.'"
+    one, two = signatures.read_items(source)
+    assert one.signature == "(a, *, b=1)" and [p.name for p in one.params] == ["a", "b"]
+    assert (two.kind, two.name, two.signature) == ("property", "F.size", "")
+
+
 def test_comments_that_belong_to_two_parameters_belong_to_none():
     item, = signatures.read_items("def f(\n    a: int, b: int,  # which of them?\n    c: int,  # this one\n): pass")
     assert [p.comment for p in item.params] == ["", "", "this one"]
@@ -105,7 +112,7 @@ def test_pages_show_what_the_notebooks_show(docs_site):
     page = docs_site / "reference/images/resize.html"
     text, markup = plain(page), page.read_text()
     for wanted in ("shrink(img, scale=2, *, method='area')", "for 0 &lt; scale &lt; 9", "from toy import shrink", "LARGEST = 9",
-                   "Source of _steps", "29.5 dB", "[[1]]", "toy.images.resize"): assert wanted in text, wanted
+                   "Source of _steps", "Source of halve", "29.5 dB", "[[1]]", "toy.images.resize"): assert wanted in text, wanted
     for unwanted in ("secret", "nbdev_export", "never", "Export", "td {color: red}"): assert unwanted not in text
     assert "<strong>shrink</strong>" in markup and "<math" in markup and 'alt="A red square"' in markup
     assert '<a class="reference external" href="https://colab.example/resize">Open in Colab</a>' in markup and "badge.svg" not in markup

@@ -27,7 +27,7 @@ class Names:
         self.lib, self.public, self.places = lib, public, {}
         stems = [page.path.stem for page in pages]
         self.notebooks = {page.path.stem: page for page in pages if page.path.suffix == ".ipynb" and stems.count(page.path.stem) == 1}
-        self.items = {page.doc: {cell["id"]: signatures.read_items(cell["source"]) for cell in exported_cells(page)} for page in pages}
+        self.items = {page.doc: {cell["id"]: public_items(cell["source"]) for cell in exported_cells(page)} for page in pages}
         for page in pages:
             for item in (item for items in self.items[page.doc].values() for item in items):
                 if item.kind == "data" and not item.name.isupper(): continue
@@ -54,6 +54,11 @@ class Names:
             return role(found[0].strip("`"), full) if full else found[0]
         parts = LEFT_ALONE.split(text)
         return "".join(part if place % 2 else NAME.sub(linked, part) for place, part in enumerate(parts))
+
+
+def public_items(source: str) -> list:
+    """Return the public items of an exported cell; `#| exporti` is for other modules only."""
+    return [] if any(mark.startswith("exporti") for mark in directives(source)) else signatures.read_items(source)
 
 
 def exported_cells(page: Page) -> list:
@@ -121,8 +126,8 @@ class Writer:
             if offered: item.note = f"Import: `from {offered[0]} import {item.name}`"
         blocks = [signatures.write_item(item, lambda text: self.names.link(text, page.module)) for item in items]
         if items and all(item.kind == "data" and len(item.signature) <= SHORT for item in items): return blocks
-        private = ", ".join(f"<code>{html.escape(name)}</code>" for name in signatures.private_names(code))
-        title = "Imports" if signatures.only_imports(code) else f"Source of {private}" if private and not items else "Source"
+        names = ", ".join(f"<code>{html.escape(name)}</code>" for name in signatures.defined_names(code))
+        title = "Imports" if signatures.only_imports(code) else f"Source of {names}" if names and not items else "Source"
         return [*blocks, fold(title, code)]
 
     def cell(self, cell: dict, page: Page) -> list:

@@ -66,8 +66,8 @@ def every_argument(args: ast.arguments) -> list:
 
 
 def read_params(node, comments: dict, method: bool) -> list:
-    """Return the parameters of a function; of a method without the first."""
-    params, arguments = [], every_argument(node.args)[method:]
+    """Return the parameters of a function that callers see; of a method without the first."""
+    params, arguments = [], [found for found in every_argument(node.args)[method:] if not found[1].startswith("_")]
     lines = [arg.lineno for arg, _, _ in arguments]
     for arg, name, default in arguments:
         type_, comment = read_annotation(arg.annotation)
@@ -83,15 +83,19 @@ def read_signature(node, method: bool) -> str:
     """Return `(a, b=1, *, c=2) -> Type`: names and defaults; the types are in the table."""
     args = ast.parse(ast.unparse(node)).body[0].args
     for arg, _, _ in every_argument(args): arg.annotation = None
-    if method and args.posonlyargs: args.posonlyargs.pop(0)
-    elif method and args.args: args.args.pop(0)
+    if method: (args.posonlyargs or args.args or [None]).pop(0)
+    hidden = [place for place, arg in enumerate(args.kwonlyargs) if arg.arg.startswith("_")]
+    for place in reversed(hidden): del args.kwonlyargs[place], args.kw_defaults[place]
+    while args.args and args.defaults and args.args[-1].arg.startswith("_"): del args.args[-1], args.defaults[-1]
     result = f" -> {read_annotation(node.returns)[0]}" if node.returns is not None else ""
     return f"({ast.unparse(args)}){result}"
 
 
 def decorators(node) -> list:
-    """Return the names a function or class is decorated with."""
-    return [ast.unparse(found.func if isinstance(found, ast.Call) else found).rpartition(".")[2] for found in node.decorator_list]
+    """Return the names a function or class is decorated with; `property` also for `@patch(as_prop=True)`."""
+    calls = [(found.func, found.keywords) if isinstance(found, ast.Call) else (found, []) for found in node.decorator_list]
+    names = [ast.unparse(function).rpartition(".")[2] for function, _ in calls]
+    return names + ["property" for _, keywords in calls for keyword in keywords if keyword.arg == "as_prop"]
 
 
 def read_function(node, comments: dict, owner: str = "") -> Item:
@@ -126,7 +130,7 @@ def read_class(node, comments: dict) -> Item:
     if start:
         item.params, item.signature = read_params(start, comments, True), read_signature(start, True).partition(" -> ")[0]
     elif "dataclass" in decorators(node):
-        fields = [child for child in node.body if isinstance(child, ast.AnnAssign)]
+        fields = [child for child in node.body if isinstance(child, ast.AnnAssign) and not child.target.id.startswith("_")]
         item.params = [Param(child.target.id, ast.unparse(child.annotation), read_default(child.value), comments.get(child.end_lineno, ""))
                        for child in fields]
         item.signature = "(" + ", ".join(p.name if p.default is None else f"{p.name}={p.default}" for p in item.params) + ")"
@@ -151,11 +155,11 @@ def read_items(source: str) -> list:
     return items
 
 
-def private_names(source: str) -> list:
-    """Return the names an exported cell defines that carry an underscore."""
+def defined_names(source: str) -> list:
+    """Return the names an exported cell defines."""
     nodes = ast.parse(source).body
     names = [node.name for node in nodes if isinstance(node, (*FUNCTION, ast.ClassDef))]
-    return [name for name in names + [name for node in nodes for name in assigned(node)] if not is_public(name)]
+    return names + [name for node in nodes for name in assigned(node)]
 
 
 def only_imports(source: str) -> bool:
