@@ -22,7 +22,7 @@ SECTIONS = {  # folder under nbs/ -> title; modules go to the reference, other f
 }
 ROOT_SECTION = "project"  # of notebooks that lie in nbs/ itself
 SAME_SECTION = {"evaluation_pages": "evaluation"}
-EXTRA_PAGES = {"CONTRIBUTING.md": "project", "CHANGELOG.md": "project"}
+EXTRA_PAGES = {"CONTRIBUTING.md": "From a clone to a merged change.", "CHANGELOG.md": "What changed, version by version."}
 NUMBER = re.compile(r"^\d+_")
 TITLE = re.compile(r"\A\s*#[ \t]+(?P<title>[^\n]*\S)[ \t]*(?:\n|\Z)(?P<blurb>\s*(?:^>[^\n]*(?:\n|\Z))+)?", re.MULTILINE)
 HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t]*#*$", re.MULTILINE)
@@ -93,9 +93,9 @@ def read_page(path: Path, root: Path, lib: str) -> Page:
     first = TITLE.match(cells[0]["source"]) if cells and cells[0]["cell_type"] == "markdown" else None
     if not first: raise DocsError(f"{path.relative_to(root)}: expected a first cell that begins with `# Title`.")
     module = next((found[1] for found in map(DEFAULT_EXP.search, (c["source"] for c in cells if c["cell_type"] == "code")) if found), "")
-    extra = EXTRA_PAGES.get(path.name) if path.suffix == ".md" else None
-    section, package, doc = (extra, "", f"{extra}/{path.stem.lower()}") if extra else find_place(path, module, root)
-    blurb = " ".join(re.sub(r"^\s*>\s?", "", first["blurb"] or "", flags=re.MULTILINE).split())
+    extra = path.suffix == ".md"
+    section, package, doc = ("project", "", f"project/{path.stem.lower()}") if extra else find_place(path, module, root)
+    blurb = " ".join(re.sub(r"^\s*>\s?", "", first["blurb"] or EXTRA_PAGES.get(path.name, ""), flags=re.MULTILINE).split())
     return Page(path, doc, section, package, f"{lib}.{module}" if module else "", first["title"], blurb, cells)
 
 

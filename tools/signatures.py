@@ -111,6 +111,11 @@ def read_function(node, comments: dict, owner: str = "") -> Item:
     return Item(kind, name, signature, ast.get_docstring(node) or "", read_params(node, comments, method), result)
 
 
+def is_event(node) -> bool:
+    """Return whether a method is one of fastai's events, known by name, about which nothing is said."""
+    return bool(re.match(r"(before|after)_", node.name)) and not ast.get_docstring(node)
+
+
 def is_public(name: str) -> bool: return not name.startswith("_") or name in ("__call__",)
 
 
@@ -134,7 +139,7 @@ def read_class(node, comments: dict) -> Item:
         item.params = [Param(child.target.id, ast.unparse(child.annotation), read_default(child.value), comments.get(child.end_lineno, ""))
                        for child in fields]
         item.signature = "(" + ", ".join(p.name if p.default is None else f"{p.name}={p.default}" for p in item.params) + ")"
-    item.members = [read_function(child, comments, node.name) for child in functions if is_public(child.name)]
+    item.members = [read_function(child, comments, node.name) for child in functions if is_public(child.name) and not is_event(child)]
     return item
 
 
