@@ -128,7 +128,7 @@ REFUSED = {
     "training with an unknown loss": (2, "unknown loss 'l3'", "train many -o run --scale 2 --size 32 --loss l3"),
     "training at a scale without network": (2, "expected a scale of 2, 3, 4, got 5", "train many -o run --scale 5"),
     "training with a negative size": (2, "size", "train many -o run --scale 2 --size -4"),
-    "training on larger patches than pictures": (2, "expected images of at least 64 x 64 pixels, got none", "train many -o run --scale 2 --size 64"),
+    "training on larger patches than pictures": (2, "images of at least 64 x 64 pixels", "train many -o run --scale 2 --size 64"),
     "training from unknown weights": (2, "unknown model 'phto'", "train many -o run --scale 2 --size 32 --init phto"),
     "training with a negative rate": (
         2, "lr", "train many -o run --generator house_small --scale 2 --size 8 --bs 1 --epochs 1 --lr-max -1"),
