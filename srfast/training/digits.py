@@ -143,7 +143,7 @@ def create(self: DigitsRecipe) -> nn.Module:
     "Return the classifier, untrained."
     return DigitsClassifier(**self.options)
 
-
+# %% ../../nbs/training/10_digits.ipynb #e3d7f7c8
 @patch
 def read(
     self: DigitsRecipe,
@@ -191,7 +191,7 @@ def samples(
     "Return no pairs for sample images."
     return []
 
-
+# %% ../../nbs/training/10_digits.ipynb #4f01c2c0
 @patch
 def sampler(
     self: DigitsRecipe,
