@@ -178,7 +178,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "data/results/load_app.csv")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder: rows = run(args.jobs, args.clients, Path(folder))
-    command = f"OMP_NUM_THREADS={os.environ['OMP_NUM_THREADS']} python tools/load_app.py --jobs {args.jobs} --clients {args.clients}"
+    command = f"OMP_NUM_THREADS={os.environ['OMP_NUM_THREADS']} python benchmarks/load_app.py --jobs {args.jobs} --clients {args.clients}"
     with open(args.out, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, (*COLUMNS, "command"))
         writer.writeheader()

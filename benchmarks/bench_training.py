@@ -97,7 +97,7 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    about = dict(commit=commit, torch=torch.__version__, threads=1, command=" ".join(["python", "tools/bench_training.py", *sys.argv[1:]]))
+    about = dict(commit=commit, torch=torch.__version__, threads=1, command=" ".join(["python", "benchmarks/bench_training.py", *sys.argv[1:]]))
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for name in PICTURES:

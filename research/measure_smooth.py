@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """PSNR and sharpness of SRCNN with a smoothness term, weight by weight, picture by picture, applied once, twice and three times.
 
-    python tools/measure_smooth.py 0=runs/srcnn_smooth_0 0.001=runs/t91_srcnn_smooth -o data/results/smooth.csv
+    python research/measure_smooth.py 0=runs/srcnn_smooth_0 0.001=runs/t91_srcnn_smooth -o data/results/smooth.csv
 """
 import argparse
 import shlex

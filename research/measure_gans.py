@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Generators before and after their game, beside bicubic, on pictures no training has seen.
 
-    python tools/measure_gans.py runs/faces_srgan_small --pictures $SRFAST_DATA/faces/valid -o data/results/gans_faces.csv
-    python tools/measure_gans.py runs/digits_dcgan_small --pictures $SRFAST_DATA/digits --reader runs/digits_classifier_small -o ...
+    python research/measure_gans.py runs/faces_srgan_small --pictures $SRFAST_DATA/faces/valid -o data/results/gans_faces.csv
+    python research/measure_gans.py runs/digits_dcgan_small --pictures $SRFAST_DATA/digits --reader runs/digits_classifier_small -o ...
 
 Pictures are shrunk and cropped to the recipe's size, then shrunk again by its scale, in the way it learned. `lpips` is that of
 SqueezeNet, pictures under 64 pixels a side repeated pixel by pixel to 64. `colour` is how far the mean colour of all results is

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Which small network is best for its time? Candidates of one budget of use, trained alike for equal time.
 
-    python tools/bakeoff.py $SRFAST_DATA/train runs/bakeoff -o data/results/bakeoff.csv
+    python research/bakeoff.py $SRFAST_DATA/train runs/bakeoff -o data/results/bakeoff.csv
 
 Each candidate has the head, the tail and the bicubic skip of the house and a body of its own, as wide as costs the house's time for
 256 x 256 at x4 on one thread (`ms`, `ratio` to the house, measured in turns). It trains on the same pictures, in as many steps as

@@ -157,7 +157,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     if args.what == "record": return [record(model) for model in args.model]
-    command, tables = shlex.join(["python", "tools/measure_inference.py", *sys.argv[1:]]), []
+    command, tables = shlex.join(["python", "research/measure_inference.py", *sys.argv[1:]]), []
     for model, scale in ((m, s) for m in args.model for s in args.scale if s in list_weights().get(m, [s])):
         tables.append({"kodak24": kodak24, "bf16": bf16, "views": views, "consistent": consistent}[args.what](model, scale))
         table = pd.concat(tables, ignore_index=True)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """More photographs to learn from: those in the packages that data/free_photographs.csv lists, of desktops and of page templates.
 
-    python tools/free_photographs.py runs/pictures
+    python research/free_photographs.py runs/pictures
     cp -r $SRFAST_DATA/train/* runs/pictures/
 
 It fetches the packages (.74 GB, each by its sha256, kept beside in `runs/pictures.archives`), and writes their photographs at half their

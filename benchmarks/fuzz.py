@@ -1,9 +1,9 @@
 #!/usr/bin/env python
 """Damage small pictures at random and see what `upscale` makes of them.
 
-    python tools/fuzz.py --inputs 2000                       # a summary; exit code 1 where something failed
-    python tools/fuzz.py --inputs 200000 --csv data/results/fuzz.csv
-    python tools/fuzz.py --first 1234 --inputs 1             # one input again: number and seed say all of it
+    python benchmarks/fuzz.py --inputs 2000                       # a summary; exit code 1 where something failed
+    python benchmarks/fuzz.py --inputs 200000 --csv data/results/fuzz.csv
+    python benchmarks/fuzz.py --first 1234 --inputs 1             # one input again: number and seed say all of it
 
 An input passes if it gives a picture of the right size or an `ImageError`. Any other exception, more than 20 seconds of
 processor time, or memory above twice the promised bound is a failure.
@@ -203,7 +203,7 @@ def write_csv(path: Path, counts: dict, args, megabytes: int) -> None:
     import PIL
 
     versions = f"pillow {PIL.__version__}, numpy {np.__version__}, python {sys.version.split()[0]}"
-    command = f"python tools/fuzz.py --first {args.first} --inputs {args.inputs} --seed {args.seed} --csv {args.csv}"
+    command = f"python benchmarks/fuzz.py --first {args.first} --inputs {args.inputs} --seed {args.seed} --csv {args.csv}"
     bound = FIXED + PER_PIXEL * (MAX_IN + MAX_OUT)
     more = {"peak_mb": megabytes, "bound_mb": bound >> 20, "versions": versions, "command": command}
     rows = [{"original": name, "inputs": sum(told.values()), **told, **more} for name, told in sorted(counts.items())]

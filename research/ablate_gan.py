@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """A DCGAN from its first step on, told L1 to the original, L1 of the shrunken result to the input, or the game alone.
 
-    python tools/ablate_gan.py $SRFAST_DATA/digits -o data/results/gan_ablation.csv --strip nbs/images/gan_ablation.png
+    python research/ablate_gan.py $SRFAST_DATA/digits -o data/results/gan_ablation.csv --strip nbs/assets/gan_ablation.png
 
 Each row tells how 200 digits that were kept out come out after so many steps (turns of generator and critic together);
 the strip shows digits drawn for it: bicubic, then those steps, then the original, a row for each way.

@@ -4,7 +4,7 @@
 kodak24: Kodak24, shrunk by 4 so that it is sharp and clean, then blur, noise and JPEG of random strength, together, alone
 and none. Each JPEG is given as the file and as a PNG of what it decodes to.
 enlarged: the same pictures shrunk by 2 and enlarged by known factors, as PNG and as JPEG.
-law: fits the law of sharp pictures (beta, p and softness in srfast/match.py) to the training photographs and prints it.
+law: fits the law of sharp pictures (beta, p and softness in srfast/images/estimate.py) to the training photographs and prints it.
 """
 import argparse
 import os
@@ -156,7 +156,7 @@ def main() -> None:
     torch.set_num_threads(1)
     if args.what == "law": return law()
     table, show = (kodak24(args), summary) if args.what == "kodak24" else (enlarged(args), enlarged_summary)
-    if args.out: save_results(table, args.out, command=shlex.join(["python", "tools/measure_match.py", *sys.argv[1:]]))
+    if args.out: save_results(table, args.out, command=shlex.join(["python", "research/measure_match.py", *sys.argv[1:]]))
     print(show(table).round(2).to_string())
 
 

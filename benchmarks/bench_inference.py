@@ -127,7 +127,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     table = bench(args.turns, args.models)
-    save_results(table, args.out, command=shlex.join(["python", "tools/bench_inference.py", *sys.argv[1:]]))
+    save_results(table, args.out, command=shlex.join(["python", "benchmarks/bench_inference.py", *sys.argv[1:]]))
     wide = table.pivot_table("value", "what", ["precision", "model", "scale"], dropna=False, sort=False).dropna(axis=1, how="all")
     print(wide.round(3).fillna("").to_string())
 

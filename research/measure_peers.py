@@ -165,7 +165,7 @@ def main() -> None:
     ms = cpu_times(models)
     table = pd.DataFrame({"model": list(models), "ms": list(ms.values()), "ratio": [t / ms["photo"] for t in ms.values()]})
     table["multiply_adds"] = [multiply_adds(net, 4) if isinstance(net, nn.Module) else None for net in models.values()]
-    save_results(table, args.out, command=shlex.join(["python", "tools/measure_peers.py", *sys.argv[1:]]))
+    save_results(table, args.out, command=shlex.join(["python", "research/measure_peers.py", *sys.argv[1:]]))
     print(table.round(3).to_string())
 
 
