@@ -21,7 +21,7 @@ demo: .venv/.demo  ## install the package and see it work
 test: .venv/.dev  ## everything a change must pass
 	tools/check.sh
 
-bench: .venv/.dev  ## time and memory of upscale against the roofline, to data/results/bench_inference.csv
+bench: .venv/.dev  ## time and memory of upscale against the roofline, to data/results/tables/bench_inference.csv
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/bench_inference.py
 
 export: .venv/.dev  ## write srfast/ and README.md from nbs/

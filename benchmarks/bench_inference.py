@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Processor time and memory of `upscale` on one thread, all in one run, to data/results/bench_inference.csv.
+"""Processor time and memory of `upscale` on one thread, all in one run, to data/results/tables/bench_inference.csv.
 
 Each time is the least of several turns by `time.process_time`, so other work on the machine counts little. The roofline
 is the best rate of plain 3 x 3 convolutions. The house networks enlarge a picture of 512 pixels, at once and in tiles of
@@ -9,7 +9,6 @@ lessons, a picture as large as `BUDGET` allows is enlarged at once.
 """
 import argparse
 import resource
-import shlex
 import subprocess
 import sys
 import time
@@ -23,12 +22,12 @@ from PIL import Image
 
 from srfast.core import wants_bf16
 from srfast.evaluation.costs import multiply_adds
-from srfast.evaluation.results import save_results
+from srfast.evaluation.results import record
 from srfast.images.resize import imresize
 from srfast.inference.tiles import enlarge
 from srfast.networks.weights import list_weights, load_generator
 
-RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
+RESULTS = Path(__file__).resolve().parents[1] / "data" / "results" / "tables"
 TILE, SIDE, BUDGET = 256, 512, 40e9  # pixels, pixels, floating-point operations
 
 
@@ -127,7 +126,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     table = bench(args.turns, args.models)
-    save_results(table, args.out, command=shlex.join(["python", "benchmarks/bench_inference.py", *sys.argv[1:]]))
+    record(table, args.out)
     wide = table.pivot_table("value", "what", ["precision", "model", "scale"], dropna=False, sort=False).dropna(axis=1, how="all")
     print(wide.round(3).fillna("").to_string())
 

@@ -5,9 +5,7 @@ scikit-image gets bytes, as pictures come (it computes in float64), and float32,
 float32 in batches of `--batch`.
 """
 import argparse
-import shlex
 import statistics
-import sys
 import time
 from pathlib import Path
 
@@ -16,7 +14,7 @@ import pandas as pd
 import torch
 from skimage.metrics import structural_similarity
 
-from srfast.evaluation.results import save_results
+from srfast.evaluation.results import record
 from srfast.images.metrics import ssim
 
 SIDE = 512
@@ -59,7 +57,7 @@ def main():
     torch.set_num_threads(1)
     table = pd.DataFrame([compare(channels, batch, args.repeats) for channels in (1, 3) for batch in args.batch])
     words = table.assign(difference=table.difference.map("{:.1e}".format))
-    if args.csv: save_results(words, args.csv, command=shlex.join(["python", *sys.argv]))
+    if args.csv: record(words, args.csv)
     print(table.to_string(index=False))
 
 

@@ -4,24 +4,22 @@
 Both run in one process in turn, an epoch of steps each, and the least of all epochs counts: other work on the machine only adds.
 """
 import argparse
-import csv
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from fastai.callback.core import Callback
 from PIL import Image
 from skimage import data
 
+from srfast.evaluation.results import record
 from srfast.training.stages import Stage, stage_loss
 from srfast.training.trainer import Recipe, train
 from srfast.networks.zoo import create_generator
 
-ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ("astronaut", "chelsea", "coffee", "rocket")
 # generator, its options, scale, side of a patch, patches a batch: as the recipes have them, and three small networks
 ROWS = (
@@ -96,8 +94,6 @@ def main() -> None:
     parser.add_argument("--only", help="generators to measure")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    about = dict(commit=commit, torch=torch.__version__, threads=1, command=" ".join(["python", "benchmarks/bench_training.py", *sys.argv[1:]]))
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for name in PICTURES:
@@ -107,12 +103,9 @@ def main() -> None:
                 continue
             first = measure(Path(folder), *row, epochs=1, steps=3)
             steps = max(5, int(1e3 * asked.seconds / float(first["bare_ms"])))
-            rows.append(measure(Path(folder), *row, epochs=asked.epochs, steps=steps) | about)
-            print({k: v for k, v in rows[-1].items() if k not in about}, flush=True)
-    with open(asked.out, "w", newline="") as f:
-        writer = csv.DictWriter(f, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+            rows.append(measure(Path(folder), *row, epochs=asked.epochs, steps=steps))
+            print(rows[-1], flush=True)
+    record(pd.DataFrame(rows).assign(torch=torch.__version__), asked.out)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,13 @@
 """Damage small pictures at random and see what `upscale` makes of them.
 
     python benchmarks/fuzz.py --inputs 2000                       # a summary; exit code 1 where something failed
-    python benchmarks/fuzz.py --inputs 200000 --csv data/results/fuzz.csv
+    python benchmarks/fuzz.py --inputs 200000 --csv data/results/tables/fuzz.csv
     python benchmarks/fuzz.py --first 1234 --inputs 1             # one input again: number and seed say all of it
 
 An input passes if it gives a picture of the right size or an `ImageError`. Any other exception, more than 20 seconds of
 processor time, or memory above twice the promised bound is a failure.
 """
 import argparse
-import csv
 import faulthandler
 import io
 import resource
@@ -24,7 +23,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms, PngImagePlugin
 
-ROOT = Path(__file__).resolve().parents[1]
 MAX_IN, MAX_OUT, SCALE, SECONDS = 65536, 262144, 2, 20
 FIXED, PER_PIXEL = 16 << 20, 64  # the promise: bytes beside a warm process, bytes a pixel read or made
 TEMPTING = (0, 1, 2, 3, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
@@ -198,19 +196,18 @@ def fuzz(first: int, inputs: int, seed: int, folder: Path) -> tuple:
     return counts, failures, peak() - before
 
 
-def write_csv(path: Path, counts: dict, args, megabytes: int) -> None:
-    """One row for each original."""
+def write_csv(path: Path, counts: dict, megabytes: int) -> None:
+    """Write one row for each original."""
+    import pandas as pd
     import PIL
 
+    from srfast.evaluation.results import record
+
     versions = f"pillow {PIL.__version__}, numpy {np.__version__}, python {sys.version.split()[0]}"
-    command = f"python benchmarks/fuzz.py --first {args.first} --inputs {args.inputs} --seed {args.seed} --csv {args.csv}"
     bound = FIXED + PER_PIXEL * (MAX_IN + MAX_OUT)
-    more = {"peak_mb": megabytes, "bound_mb": bound >> 20, "versions": versions, "command": command}
+    more = {"peak_mb": megabytes, "bound_mb": bound >> 20, "versions": versions}
     rows = [{"original": name, "inputs": sum(told.values()), **told, **more} for name, told in sorted(counts.items())]
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    record(pd.DataFrame(rows), path)
 
 
 def main() -> int:
@@ -222,7 +219,7 @@ def main() -> int:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         counts, failures, memory = fuzz(args.first, args.inputs, args.seed, Path(folder))
-    if args.csv: write_csv(args.csv, counts, args, memory >> 20)
+    if args.csv: write_csv(args.csv, counts, memory >> 20)
     totals = {key: sum(told[key] for told in counts.values()) for key in ("enlarged", "refused", "failed")}
     told = ", ".join(f"{n} {key}" for key, n in totals.items())
     print(*failures, f"{sum(totals.values())} inputs: {told}; {memory >> 20} MB", sep="\n")

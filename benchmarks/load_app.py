@@ -5,7 +5,6 @@ Writes a row for each tenth of the jobs, and fails unless every answer is right,
 within a second throughout, and memory in the last tenth is within 10 % of that in the second.
 """
 import argparse
-import csv
 import io
 import os
 import re
@@ -22,12 +21,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import httpx  # noqa: E402
 import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
+
+from srfast.evaluation.results import record  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVER = [sys.executable, "-c", "from srfast.cli import main; main()", "app", "--port", "0"]
 OPTIONS = ["--max-upload", "300kB", "--max-in", "100KP", "--per-client", "6", "--keep", "10"]
 COUNTS = ("jobs", "right", "refused rightly", "wrong", "lost", "asked to wait")
-COLUMNS = ("tenth", *COUNTS, "seconds", "slowest health (s)", "server MB", "worker MB")
 WISHES = ({"scale": 4}, {"scale": 2, "model": "srcnn"}, {"width": 150}, {"scale": 3, "consistent": True}, {"scale": 1.5, "ensemble": True})
 
 
@@ -175,14 +176,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=400)
     parser.add_argument("--clients", type=int, default=8)
-    parser.add_argument("--out", type=Path, default=ROOT / "data/results/load_app.csv")
+    parser.add_argument("--out", type=Path, default=ROOT / "data/results/tables/load_app.csv")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder: rows = run(args.jobs, args.clients, Path(folder))
-    command = f"OMP_NUM_THREADS={os.environ['OMP_NUM_THREADS']} python benchmarks/load_app.py --jobs {args.jobs} --clients {args.clients}"
-    with open(args.out, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, (*COLUMNS, "command"))
-        writer.writeheader()
-        writer.writerows({**row, "command": command} for row in rows)
+    record(pd.DataFrame(rows), args.out)
     found = complaints(rows)
     print(*found, sep="\n", end="\n" if found else "")
     return 1 if found else 0

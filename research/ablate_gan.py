@@ -1,14 +1,12 @@
 #!/usr/bin/env python
 """A DCGAN from its first step on, told L1 to the original, L1 of the shrunken result to the input, or the game alone.
 
-    python research/ablate_gan.py $SRFAST_DATA/digits -o data/results/gan_ablation.csv --strip nbs/assets/gan_ablation.png
+    python research/ablate_gan.py $SRFAST_DATA/digits -o data/results/tables/gan_ablation.csv --strip nbs/assets/gan_ablation.png
 
 Each row tells how 200 digits that were kept out come out after so many steps (turns of generator and critic together);
 the strip shows digits drawn for it: bicubic, then those steps, then the original, a row for each way.
 """
 import argparse
-import shlex
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +21,7 @@ from PIL import Image
 from srfast.networks.backbones import load_lpips
 from srfast.core import to_tensor, to_uint8
 from srfast.training.digits import drawn_digits
-from srfast.evaluation.results import save_results
+from srfast.evaluation.results import record
 from srfast.training.gan_recipes import digit_pairs
 from srfast.training.recipes import get_recipe
 from srfast.images.resize import imresize
@@ -83,7 +81,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         results = [ablate(way, loss, args.digits, drawn, Path(folder)) for way, loss in WAYS.items()]
     table = pd.DataFrame([row for rows, _ in results for row in rows]).drop(columns="result")
-    save_results(table, args.out, command=shlex.join(["python", *sys.argv]))
+    record(table, args.out)
     args.strip.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.concatenate([row for _, row in results], 0)).save(args.strip)
     print(table.round(3).to_string(index=False))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Which small network is best for its time? Candidates of one budget of use, trained alike for equal time.
 
-    python research/bakeoff.py $SRFAST_DATA/train runs/bakeoff -o data/results/bakeoff.csv
+    python research/bakeoff.py $SRFAST_DATA/train runs/bakeoff -o data/results/tables/bakeoff.csv
 
 Each candidate has the head, the tail and the bicubic skip of the house and a body of its own, as wide as costs the house's time for
 256 x 256 at x4 on one thread (`ms`, `ratio` to the house, measured in turns). It trains on the same pictures, in as many steps as
@@ -9,9 +9,7 @@ take the time of the house's `--steps` (`step_ms`: processor time of one step, m
 measured in Y-PSNR. Rows come one by one, and what is there is not done again. Results are of one thread; run it on a quiet machine.
 """
 import argparse
-import shlex
 import statistics
-import sys
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +21,7 @@ from torch import nn
 
 from srfast.evaluation.costs import cpu_times
 from srfast.evaluation.measure import evaluate
-from srfast.evaluation.results import save_results
+from srfast.evaluation.results import record
 from srfast.networks.generators.house import House
 from srfast.networks.layers import identity_conv
 from srfast.evaluation.benchmark import find_set, load_set
@@ -273,7 +271,7 @@ def main() -> None:
             row = dict(candidate=name, seed=seed, steps=sum(s.total for s in recipe.stages)) | cost.to_dict()
             row |= dict(psnr_y=kodak_psnr(recipe, run.path / "model.safetensors", pairs), made_of=str(recipe.made_of or recipe.options))
             table = pd.concat([rows_of(args.out), pd.DataFrame([row])])  # read again: another process may do the other seed
-            save_results(table, args.out, command=shlex.join(["python", *sys.argv]))
+            record(table, args.out)
             print(f"{name}, seed {seed}: {row['psnr_y']:.3f} dB, {row['ms']:.0f} ms", flush=True)
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Generators before and after their game, beside bicubic, on pictures no training has seen.
 
-    python research/measure_gans.py runs/faces_srgan_small --pictures $SRFAST_DATA/faces/valid -o data/results/gans_faces.csv
+    python research/measure_gans.py runs/faces_srgan_small --pictures $SRFAST_DATA/faces/valid -o data/results/tables/gans_faces.csv
     python research/measure_gans.py runs/digits_dcgan_small --pictures $SRFAST_DATA/digits --reader runs/digits_classifier_small -o ...
 
 Pictures are shrunk and cropped to the recipe's size, then shrunk again by its scale, in the way it learned. `lpips` is that of
@@ -10,8 +10,6 @@ from that of the originals, in grey levels, the channel that is farthest; `judge
 results and of originals that the run's critic took for what they are; `read` the share of digits read right.
 """
 import argparse
-import shlex
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +21,7 @@ from srfast.networks.backbones import load_lpips
 from srfast.core import to_tensor
 from srfast.data.pairs import find_pictures, make_pair, middle_of, read_rgb, shrink_to
 from srfast.training.digits import load_digits_classifier, read_digits, share_read
-from srfast.evaluation.results import save_results
+from srfast.evaluation.results import record
 from srfast.training.gan_recipes import digit_pairs
 from srfast.images.metrics import l1, ms_ssim, mse, psnr
 from srfast.training.recipes import get_recipe
@@ -96,7 +94,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     table = pd.concat([table_of(run, args.pictures, args.reader) for run in args.runs])
-    save_results(table, args.out, command=shlex.join(["python", *sys.argv]))
+    record(table, args.out)
     print(table.drop(columns=["pictures"]).round(3).to_string(index=False))
 
 

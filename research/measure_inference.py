@@ -11,8 +11,6 @@ record: writes what bfloat16 changes, by the results of kodak24 and bf16, into t
 """
 import argparse
 import os
-import shlex
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +21,14 @@ from scipy.optimize import linprog
 
 from srfast.evaluation.costs import cpu_times
 from srfast.evaluation.measure import evaluate, evaluate_pair
-from srfast.evaluation.results import save_results
+from srfast.evaluation.results import record
 from srfast.evaluation.benchmark import find_set, load_set
 from srfast.images.read import read_img
 from srfast.inference.upscaler import Upscaler
 from srfast.images.resize import imresize, resize_matrix
 from srfast.networks.weights import add_bundled, find_weights, list_weights, load_generator
 
-RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
+RESULTS = Path(__file__).resolve().parents[1] / "data" / "results" / "tables"
 KINDS = {"float32": dict(precision="float32"), "bf16": {}, "ensemble": dict(ensemble=True), "consistent": dict(consistent=True)}
 
 
@@ -140,7 +138,7 @@ def consistent(model: str, scale: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def record(model: str) -> None:
+def store_change(model: str) -> None:
     files = [RESULTS / f"inference_{what}.csv" for what in ("kodak24", "bf16")]
     table = pd.concat([pd.read_csv(file) for file in files if file.exists()]).query("model == @model")
     changes = (table.psnr_bf16 - table.psnr_float32).groupby(table.scale).mean()
@@ -153,15 +151,15 @@ def main() -> None:
     parser.add_argument("what", choices=("kodak24", "bf16", "views", "consistent", "record"))
     parser.add_argument("--model", nargs="+", default=["photo"], help="bundled names, run folders or weights files")
     parser.add_argument("--scale", nargs="+", type=int, default=[2, 3, 4])
-    parser.add_argument("-o", "--out", type=Path, help="default: data/results/inference_WHAT.csv")
+    parser.add_argument("-o", "--out", type=Path, help="default: data/results/tables/inference_WHAT.csv")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    if args.what == "record": return [record(model) for model in args.model]
-    command, tables = shlex.join(["python", "research/measure_inference.py", *sys.argv[1:]]), []
+    if args.what == "record": return [store_change(model) for model in args.model]
+    tables = []
     for model, scale in ((m, s) for m in args.model for s in args.scale if s in list_weights().get(m, [s])):
         tables.append({"kodak24": kodak24, "bf16": bf16, "views": views, "consistent": consistent}[args.what](model, scale))
         table = pd.concat(tables, ignore_index=True)
-        save_results(table, args.out or RESULTS / f"inference_{args.what}.csv", command=command)
+        record(table, args.out or RESULTS / f"inference_{args.what}.csv")
     groups = {"consistent": ["set", "scale"], "views": ["set", "scale", "views", "backproject"]}.get(args.what, ["scale"])
     print(table.groupby(groups).mean(numeric_only=True).round(4).to_string())
 

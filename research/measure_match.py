@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Measure how well `srfast.images.estimate` reads what was done to a picture, on pictures of known strength; $SRFAST_DATA says where they are.
+"""Measure how well `srfast.images.estimate` reads what was done to an image, on images degraded by a known strength.
 
 kodak24: Kodak24, shrunk by 4 so that it is sharp and clean, then blur, noise and JPEG of random strength, together, alone
 and none. Each JPEG is given as the file and as a PNG of what it decodes to.
@@ -8,8 +8,6 @@ law: fits the law of sharp pictures (beta, p and softness in srfast/images/estim
 """
 import argparse
 import os
-import shlex
-import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -22,11 +20,11 @@ import srfast.images.estimate as match
 from srfast.data.pairs import read_rgb
 from srfast.images.degrade import Degradation
 from srfast.images.filters import gaussian_blur
-from srfast.evaluation.results import save_results
+from srfast.evaluation.results import record
 from srfast.images.estimate import estimate
 from srfast.images.resize import imresize
 
-RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
+RESULTS = Path(__file__).resolve().parents[1] / "data" / "results" / "tables"
 KINDS = {
     "all": ["blur", "noise", "jpeg"], "blur_noise": ["blur", "noise"], "blur": ["blur"], "noise": ["noise"], "jpeg": ["jpeg"], "clean": [],
 }
@@ -156,7 +154,7 @@ def main() -> None:
     torch.set_num_threads(1)
     if args.what == "law": return law()
     table, show = (kodak24(args), summary) if args.what == "kodak24" else (enlarged(args), enlarged_summary)
-    if args.out: save_results(table, args.out, command=shlex.join(["python", "research/measure_match.py", *sys.argv[1:]]))
+    if args.out: record(table, args.out)
     print(show(table).round(2).to_string())
 
 

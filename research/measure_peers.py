@@ -5,8 +5,6 @@ Time does not depend on what a network has learned, so those that do not come wi
 them, with random weights; one whose number of parameters is not the published one stops the run.
 """
 import argparse
-import shlex
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from torch import nn
 
 from srfast.evaluation.costs import cpu_times, multiply_adds
 from srfast.evaluation.models import load_models
-from srfast.evaluation.results import save_results
+from srfast.evaluation.results import record
 from srfast.evaluation.benchmark import published
 
 conv, leaky = partial(nn.Conv2d, padding="same"), partial(nn.LeakyReLU, 0.05)
@@ -159,13 +157,13 @@ def create_peers() -> dict[str, nn.Module]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-o", "--out", type=Path, default=Path("data/results/peers.csv"))
+    parser.add_argument("-o", "--out", type=Path, default=Path("data/results/tables/peers.csv"))
     args = parser.parse_args()
     models = load_models(["bicubic", "fast", "photo"], 4) | create_peers() | {"VDSR": load_models("vdsr", 4)["vdsr"]}
     ms = cpu_times(models)
     table = pd.DataFrame({"model": list(models), "ms": list(ms.values()), "ratio": [t / ms["photo"] for t in ms.values()]})
     table["multiply_adds"] = [multiply_adds(net, 4) if isinstance(net, nn.Module) else None for net in models.values()]
-    save_results(table, args.out, command=shlex.join(["python", "research/measure_peers.py", *sys.argv[1:]]))
+    record(table, args.out)
     print(table.round(3).to_string())
 
 

@@ -8,8 +8,6 @@ on 24 drawn pages that no training had, and on Kodak24.
 detail: Y-PSNR, LPIPS (SqueezeNet) and the round trip, how far shrunk results are from the input in grey levels, along the slider.
 """
 import argparse
-import shlex
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -22,13 +20,13 @@ from srfast.data.pairs import make_pair
 from srfast.images.degrade import Degradation
 from srfast.data.synthetic import draw_page
 from srfast.evaluation.measure import evaluate
-from srfast.evaluation.results import save_results
+from srfast.evaluation.results import record
 from srfast.inference.upscaler import AUTO, Upscaler, choose_model
 from srfast.evaluation.benchmark import find_set, load_set
 from srfast.training.recipes import UNKNOWN
 from srfast.images.resize import imresize
 
-RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
+RESULTS = Path(__file__).resolve().parents[1] / "data" / "results" / "tables"
 SPOILED = {
     "clean": None,
     "noise 5, JPEG 40": Degradation(noise=5, jpeg=40),
@@ -94,7 +92,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for scale in args.scales:
         table = {"real": real, "text": partial(text, without=args.without), "detail": detail}[args.what](scale)
-        save_results(table, RESULTS / f"{args.what}_x{scale}.csv", command=shlex.join(["python", *sys.argv]))
+        record(table, RESULTS / f"{args.what}_x{scale}.csv")
 
 
 if __name__ == "__main__":

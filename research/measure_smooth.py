@@ -1,11 +1,9 @@
 #!/usr/bin/env python
 """PSNR and sharpness of SRCNN with a smoothness term, weight by weight, picture by picture, applied once, twice and three times.
 
-    python research/measure_smooth.py 0=runs/srcnn_smooth_0 0.001=runs/t91_srcnn_smooth -o data/results/smooth.csv
+    python research/measure_smooth.py 0=runs/srcnn_smooth_0 0.001=runs/t91_srcnn_smooth -o data/results/tables/smooth.csv
 """
 import argparse
-import shlex
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +12,7 @@ import torch
 from srfast.core import rgb_to_y, to_tensor
 from srfast.evaluation.measure import evaluate_pair
 from srfast.evaluation.models import enlarge
-from srfast.evaluation.results import save_results
+from srfast.evaluation.results import record
 from srfast.evaluation.benchmark import find_set, load_set
 from srfast.images.resize import imresize
 from srfast.networks.weights import load_generator
@@ -53,7 +51,7 @@ def main() -> None:
     nets = {"bicubic": None} | {weight: load_generator(run) for weight, run in (text.split("=", 1) for text in args.runs)}
     rows = [row for weight, net in nets.items() for name in args.sets for times in (1, 2, 3) for row in measure(weight, net, name, times)]
     table = pd.DataFrame(rows)
-    save_results(table, args.out, command=shlex.join(["python", *sys.argv]))
+    record(table, args.out)
     print(table.groupby(["weight", "set", "scale"], sort=False)[["psnr_y", "sharpness"]].mean().round(3))
 
 
