@@ -275,7 +275,13 @@ class Results:
         "A row for each model, scale and set."
         return mean_table(self.pictures)
 
-    def to_csv(self, path: str | Path, *, per_picture: bool = False, command: str | None = None) -> Path:
+    def to_csv(
+        self,
+        path: str | Path,  # a .csv file
+        *,
+        per_picture: bool = False,  # a row for each picture instead of the means
+        command: str | None = None,  # what to type to make it again; None: the command line of this process
+    ) -> Path:  # `path`
         "Write what was measured, the means or each picture, and what made it, as `record` does."
         return record(self.pictures if per_picture else self.means, path, command)
 
