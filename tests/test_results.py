@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -22,15 +23,6 @@ record(pd.DataFrame({"n": [1]}), "out.csv")
 """
 
 
-def run(folder, *args, **env):
-    """Run `python *args` in `folder`; return the command in out.csv."""
-    env = {key: value for key, value in os.environ.items() if key not in ("OMP_NUM_THREADS", "SRFAST_DATA")} | env
-    env["PYTHONPATH"] = str(Path(srfast.__file__).parents[1])
-    subprocess.run([sys.executable, *map(str, args)], cwd=folder, env=env, check=True)
-    (command,) = pd.read_csv(folder / "out.csv", keep_default_na=False).command
-    return command
-
-
 @pytest.fixture
 def repository(tmp_path):
     """A folder with data/results and a script below it."""
@@ -40,33 +32,45 @@ def repository(tmp_path):
     return tmp_path
 
 
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """A function: what `record` writes in a process with this script, module and arguments."""
+    for name in ("OMP_NUM_THREADS", "SRFAST_DATA"): monkeypatch.delenv(name, raising=False)
+
+    def command(script, *args, module=None):
+        main = SimpleNamespace(__spec__=module and SimpleNamespace(name=module), **({"__file__": str(script)} if script else {}))
+        monkeypatch.setitem(sys.modules, "__main__", main)
+        monkeypatch.setattr(sys, "argv", [str(script), *map(str, args)])
+        return pd.read_csv(record(pd.DataFrame({"n": [1]}), tmp_path / "out.csv"), keep_default_na=False).command.item()
+    return command
+
+
 def test_the_command_is_that_of_the_process(repository):
-    script = repository / "research" / "count.py"
-    assert run(repository, script, "a b", "--x") == "python research/count.py 'a b' --x"
-    assert run(repository / "research", "count.py") == "python research/count.py"
+    env = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+    env["PYTHONPATH"] = str(Path(srfast.__file__).parents[1])
+    subprocess.run([sys.executable, "count.py", "a b", "--x"], cwd=repository / "research", env=env, check=True)
+    assert pd.read_csv(repository / "research" / "out.csv").command.item() == "python research/count.py 'a b' --x"
 
 
-def test_the_command_holds_no_path_of_this_machine(repository):
-    script = repository / "research" / "count.py"
-    made = run(repository, script, "/pictures/Set5", "0=/pictures", "/pictures2", f"0={repository}/runs/a", SRFAST_DATA="/pictures")
+def test_the_command_holds_no_path_of_this_machine(repository, command, monkeypatch):
+    monkeypatch.setenv("SRFAST_DATA", "/pictures")
+    made = command(repository / "research" / "count.py", "/pictures/Set5", "0=/pictures", "/pictures2", f"0={repository}/runs/a")
     assert made == "python research/count.py $SRFAST_DATA/Set5 0=$SRFAST_DATA /pictures2 0=runs/a"
 
 
-def test_the_command_says_how_many_threads_were_asked_for(repository):
-    assert run(repository, "research/count.py", OMP_NUM_THREADS="1") == "OMP_NUM_THREADS=1 python research/count.py"
+def test_the_command_says_how_many_threads_were_asked_for(repository, command, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert command(repository / "research" / "count.py") == "OMP_NUM_THREADS=1 python research/count.py"
 
 
-def test_a_module_an_installed_program_and_no_script(repository):
-    (repository / "count.py").write_text(SCRIPT)
-    (repository / "counter").write_text(SCRIPT)
-    assert run(repository, "-m", "count", "--x") == "python -m count --x"
-    assert run(repository, "counter", "--x") == "counter --x"
-    assert run(repository, "-c", SCRIPT) == ""
+def test_a_module_an_installed_program_and_no_script(repository, command):
+    assert command(repository / "count" / "__main__.py", "--x", module="count.__main__") == "python -m count --x"
+    assert command(repository / "bin" / "counter", "--x") == "counter --x"
+    assert command("") == ""
 
 
-def test_a_script_outside_any_repository_is_named_without_its_folder(tmp_path):
-    (tmp_path / "count.py").write_text(SCRIPT)
-    assert run(tmp_path, tmp_path / "count.py") == "python count.py"
+def test_a_script_outside_any_repository_is_named_without_its_folder(tmp_path, command):
+    assert command(tmp_path / "count.py") == "python count.py"
 
 
 def test_a_command_given_is_kept(tmp_path, monkeypatch):
@@ -132,7 +136,7 @@ def test_no_run_holds_a_path_of_a_machine():
 def test_every_table_and_run_is_listed():
     text = (ROOT / "data" / "results" / "README.md").read_text(encoding="utf-8")
     for file in (ROOT / "data" / "results" / "tables").iterdir(): assert f"`{file.name}`" in text, file
-    short = {"srcnn_smooth_0": "srcnn_smooth_WEIGHT", "t91_srcnn_p": "..._plus10_...", "t91_srcnn_w": "..._wide_...", "t91_srcnn_l": "..._large_..."}
+    short = {"srcnn_smooth_0": "srcnn_smooth_WEIGHT"} | {f"t91_srcnn_{kind}_": f"..._{kind}_..." for kind in ("plus10", "plus15", "wide", "large")}
     for model in RUNS.iterdir():
         name = next((to for start, to in short.items() if model.name.startswith(start)), model.name)
         assert f"`{name}`" in text, model
