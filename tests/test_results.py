@@ -136,7 +136,8 @@ def test_no_run_holds_a_path_of_a_machine():
 def test_every_table_and_run_is_listed():
     text = (ROOT / "data" / "results" / "README.md").read_text(encoding="utf-8")
     for file in (ROOT / "data" / "results" / "tables").iterdir(): assert f"`{file.name}`" in text, file
-    short = {"srcnn_smooth_0": "srcnn_smooth_WEIGHT"} | {f"t91_srcnn_{kind}_": f"..._{kind}_..." for kind in ("plus10", "plus15", "wide", "large")}
+    kinds = ("plus10", "plus15", "wide", "large")
+    short = {"srcnn_smooth_0": "srcnn_smooth_WEIGHT"} | {f"t91_srcnn_{kind}_": f"..._{kind}_..." for kind in kinds}
     for model in RUNS.iterdir():
         name = next((to for start, to in short.items() if model.name.startswith(start)), model.name)
         assert f"`{name}`" in text, model
