@@ -1,11 +1,12 @@
 #!/usr/bin/env python
-"""Processor time and memory of `upscale` on one thread, all in one run, to data/results/tables/bench_inference.csv.
+"""Measure time and memory of `upscale` on one thread and write them to data/results/tables/bench_inference.csv.
 
-Each time is the least of several turns by `time.process_time`, so other work on the machine counts little. The roofline
-is the best rate of plain 3 x 3 convolutions. The house networks enlarge a picture of 512 pixels, at once and in tiles of
-256 without their overlap, and their rate is that of one inner tile with its overlap; `tile_overhead` is what tiles take
-more there, `tile_overhead_inside` what an inner tile of a picture without end would. Of the others, which are made for
-lessons, a picture as large as `BUDGET` allows is enlarged at once.
+    OMP_NUM_THREADS=1 python benchmarks/bench_inference.py
+
+Times are processor times, the least of several turns, so that other work on the machine counts little. The roofline is the best
+rate of plain 3 x 3 convolutions on this machine. The `house` networks upscale an image of 512 pixels, at once and in tiles of 256.
+`tile_overhead` is the time that tiles add there; `tile_overhead_inside` is the same for a tile with neighbours on all sides.
+The other networks upscale the largest image that fits `BUDGET`, at once.
 """
 import argparse
 import resource
@@ -120,8 +121,8 @@ def bench(turns: int, models: list[str] | None) -> pd.DataFrame:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--turns", type=int, default=2, help="of each measurement, after one to warm up")
-    parser.add_argument("--models", nargs="+", help="of the bundled ones; default: all")
+    parser.add_argument("--turns", type=int, default=2, help="turns of each measurement, after one to warm up")
+    parser.add_argument("--models", nargs="+", help="bundled models; default: all")
     parser.add_argument("-o", "--out", type=Path, default=RESULTS / "bench_inference.csv")
     args = parser.parse_args()
     torch.set_num_threads(1)

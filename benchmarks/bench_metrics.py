@@ -1,8 +1,10 @@
 #!/usr/bin/env python
-"""SSIM of 512 x 512 pictures, ours beside scikit-image's, on one thread: processor time of both in turn, the median.
+"""Measure SSIM of 512 x 512 images beside that of scikit-image, on one thread: the median processor time of both in turn.
 
-scikit-image gets bytes, as pictures come (it computes in float64), and float32, with which it is faster. Ours gets
-float32 in batches of `--batch`.
+    python benchmarks/bench_metrics.py --csv data/results/tables/bench_metrics.csv
+
+scikit-image is given bytes, for which it computes in float64, and float32, with which it is faster. Ours is given float32 in
+batches of `--batch`.
 """
 import argparse
 import statistics

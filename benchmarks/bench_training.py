@@ -1,7 +1,9 @@
 #!/usr/bin/env python
-"""Measure what a training step costs beside a bare PyTorch loop: same network, batches and optimizer, one thread, processor time.
+"""Measure the processor time of a training step beside a bare PyTorch loop: same network, batches and optimizer, one thread.
 
-Both run in one process in turn, an epoch of steps each, and the least of all epochs counts: other work on the machine only adds.
+    python benchmarks/bench_training.py -o data/results/tables/bench_training.csv
+
+Both run in one process in turn, an epoch each. The least time of all epochs counts, since other work on the machine only adds.
 """
 import argparse
 import tempfile
@@ -89,8 +91,8 @@ def measure(folder: Path, generator: str, options: dict, scale: int, size: int, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--out", type=Path, required=True, help="CSV to write")
-    parser.add_argument("--epochs", type=int, default=7, help="times each is measured")
-    parser.add_argument("--seconds", type=float, default=2, help="of processor time a bare epoch takes, about")
+    parser.add_argument("--epochs", type=int, default=7, help="epochs of each measurement")
+    parser.add_argument("--seconds", type=float, default=2, help="processor time of a bare epoch, about")
     parser.add_argument("--only", help="generators to measure")
     asked = parser.parse_args()
     torch.set_num_threads(1)

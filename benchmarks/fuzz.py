@@ -1,12 +1,12 @@
 #!/usr/bin/env python
-"""Damage small pictures at random and see what `upscale` makes of them.
+"""Damage small images at random and check what `upscale` does with them.
 
-    python benchmarks/fuzz.py --inputs 2000                       # a summary; exit code 1 where something failed
+    python benchmarks/fuzz.py --inputs 2000                  # a summary; exit code 1 if something failed
     python benchmarks/fuzz.py --inputs 200000 --csv data/results/tables/fuzz.csv
-    python benchmarks/fuzz.py --first 1234 --inputs 1             # one input again: number and seed say all of it
+    python benchmarks/fuzz.py --first 1234 --inputs 1        # one input again: its number and the seed determine it
 
-An input passes if it gives a picture of the right size or an `ImageError`. Any other exception, more than 20 seconds of
-processor time, or memory above twice the promised bound is a failure.
+An input passes if it gives an image of the right size or an `ImageError`. Any other exception, more than 20 seconds of
+processor time, or memory above twice the documented bound is a failure.
 """
 import argparse
 import faulthandler
@@ -179,20 +179,20 @@ def fuzz(first: int, inputs: int, seed: int, folder: Path) -> tuple:
     """(name of the original -> counts, failures as lines, most memory above a warm process in bytes)."""
     pool, upscaler = originals(), prepare(folder)
     for name, data in pool.items():
-        if (told := attempt(upscaler, data)) != "enlarged": raise SystemExit(f"the undamaged {name} was not enlarged: {told}")
+        if (outcome := attempt(upscaler, data)) != "enlarged": raise SystemExit(f"the undamaged {name} was not enlarged: {outcome}")
     counts, failures, before = {name: {"enlarged": 0, "refused": 0, "failed": 0} for name in pool}, [], peak()
     bound, stopped = FIXED + PER_PIXEL * (MAX_IN + MAX_OUT), []
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))  # asked to stop, it counts what it has done
     for number in range(first, first + inputs):
         if stopped: break
         name, data = damaged(np.random.default_rng([seed, number]), pool)
-        told = attempt(upscaler, data)
+        outcome = attempt(upscaler, data)
         if peak() - before > 2 * bound:
-            told, before = f"{(peak() - before) >> 20} MB, more than twice the bound of {bound >> 20} MB", peak()
-        if told not in ("enlarged", "refused"):
-            failures.append(f"input {number} of seed {seed}, from {name}: {told}")
-            told = "failed"
-        counts[name][told] += 1
+            outcome, before = f"{(peak() - before) >> 20} MB, more than twice the bound of {bound >> 20} MB", peak()
+        if outcome not in ("enlarged", "refused"):
+            failures.append(f"input {number} of seed {seed}, from {name}: {outcome}")
+            outcome = "failed"
+        counts[name][outcome] += 1
     return counts, failures, peak() - before
 
 
@@ -206,23 +206,23 @@ def write_csv(path: Path, counts: dict, megabytes: int) -> None:
     versions = f"pillow {PIL.__version__}, numpy {np.__version__}, python {sys.version.split()[0]}"
     bound = FIXED + PER_PIXEL * (MAX_IN + MAX_OUT)
     more = {"peak_mb": megabytes, "bound_mb": bound >> 20, "versions": versions}
-    rows = [{"original": name, "inputs": sum(told.values()), **told, **more} for name, told in sorted(counts.items())]
+    rows = [{"original": name, "inputs": sum(found.values()), **found, **more} for name, found in sorted(counts.items())]
     record(pd.DataFrame(rows), path)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--inputs", type=int, default=2000, help="how many")
+    parser.add_argument("--inputs", type=int, default=2000, help="number of inputs")
     parser.add_argument("--first", type=int, default=0, help="number of the first")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--csv", type=Path, help="where to write the counts")
+    parser.add_argument("--csv", type=Path, help="file for the table")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         counts, failures, memory = fuzz(args.first, args.inputs, args.seed, Path(folder))
     if args.csv: write_csv(args.csv, counts, memory >> 20)
-    totals = {key: sum(told[key] for told in counts.values()) for key in ("enlarged", "refused", "failed")}
-    told = ", ".join(f"{n} {key}" for key, n in totals.items())
-    print(*failures, f"{sum(totals.values())} inputs: {told}; {memory >> 20} MB", sep="\n")
+    totals = {key: sum(found[key] for found in counts.values()) for key in ("enlarged", "refused", "failed")}
+    summary = ", ".join(f"{n} {key}" for key, n in totals.items())
+    print(*failures, f"{sum(totals.values())} inputs: {summary}; {memory >> 20} MB", sep="\n")
     return 1 if failures else 0
 
 

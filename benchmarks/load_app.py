@@ -1,8 +1,10 @@
 #!/usr/bin/env python
-"""Load `srfast app`: clients that send good and bad pictures at once, every answer compared with `upscale`.
+"""Load `srfast app`: clients send good and bad images at once, and every response is compared with `upscale`.
 
-Writes a row for each tenth of the jobs, and fails unless every answer is right, none is lost, health was answered
-within a second throughout, and memory in the last tenth is within 10 % of that in the second.
+    python benchmarks/load_app.py
+
+Writes a row for each tenth of the jobs. Fails unless every response is right, none is lost, the health check responds within a
+second throughout, and memory in the last tenth is within 10 % of that in the second.
 """
 import argparse
 import io

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""A DCGAN from its first step on, told L1 to the original, L1 of the shrunken result to the input, or the game alone.
+"""Train a DCGAN with three losses: L1 to the original, L1 of the downscaled result to the input, and the critic alone.
 
     python research/ablate_gan.py $SRFAST_DATA/digits -o data/results/tables/gan_ablation.csv --strip nbs/assets/gan_ablation.png
 
-Each row tells how 200 digits that were kept out come out after so many steps (turns of generator and critic together);
-the strip shows digits drawn for it: bicubic, then those steps, then the original, a row for each way.
+Each row measures 200 held-out digits after so many steps of generator and critic. The strip shows synthetic digits, a row for each
+loss: bicubic, then the result after each number of steps, then the original.
 """
 import argparse
 import tempfile

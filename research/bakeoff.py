@@ -1,12 +1,12 @@
 #!/usr/bin/env python
-"""Which small network is best for its time? Candidates of one budget of use, trained alike for equal time.
+"""Compare small networks that take equal time to predict, each trained for equal time.
 
     python research/bakeoff.py $SRFAST_DATA/train runs/bakeoff -o data/results/tables/bakeoff.csv
 
-Each candidate has the head, the tail and the bicubic skip of the house and a body of its own, as wide as costs the house's time for
-256 x 256 at x4 on one thread (`ms`, `ratio` to the house, measured in turns). It trains on the same pictures, in as many steps as
-take the time of the house's `--steps` (`step_ms`: processor time of one step, measured in turns, one thread). Then Kodak24 is
-measured in Y-PSNR. Rows come one by one, and what is there is not done again. Results are of one thread; run it on a quiet machine.
+Each candidate has the head, the tail and the bicubic skip of the `house` network, and a body of its own. The body is as wide as takes
+the time of `house` for 256 x 256 at x4 on one thread (`ms`; `ratio`: time, that of `house` being 1; measured in turns). Each is
+trained on the same images for as many steps as take the time of `--steps` steps of `house` (`step_ms`: processor time of a step).
+Then Y-PSNR is measured on Kodak24. Rows are written one by one, and a row that is there is not measured again. Use a quiet machine.
 """
 import argparse
 import statistics
@@ -252,9 +252,9 @@ def main() -> None:
     parser.add_argument("pictures", type=Path)
     parser.add_argument("runs", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=4000, help="of the house's network")
+    parser.add_argument("--steps", type=int, default=4000, help="training steps of the house network")
     parser.add_argument("--seeds", default="0,1")
-    parser.add_argument("--only", help="names, separated by ';'")
+    parser.add_argument("--only", help="candidates, separated by ';'")
     args = parser.parse_args()
     torch.set_num_threads(1)
     plans = recipes() if not args.only else {name: recipes()[name] for name in args.only.split(";")}

@@ -1,13 +1,13 @@
 #!/usr/bin/env python
-"""Generators before and after their game, beside bicubic, on pictures no training has seen.
+"""Measure generators before and after their GAN stages, beside bicubic, on held-out images.
 
     python research/measure_gans.py runs/faces_srgan_small --pictures $SRFAST_DATA/faces/valid -o data/results/tables/gans_faces.csv
     python research/measure_gans.py runs/digits_dcgan_small --pictures $SRFAST_DATA/digits --reader runs/digits_classifier_small -o ...
 
-Pictures are shrunk and cropped to the recipe's size, then shrunk again by its scale, in the way it learned. `lpips` is that of
-SqueezeNet, pictures under 64 pixels a side repeated pixel by pixel to 64. `colour` is how far the mean colour of all results is
-from that of the originals, in grey levels, the channel that is farthest; `judged_false` and `judged_true` are the shares of
-results and of originals that the run's critic took for what they are; `read` the share of digits read right.
+Images are scaled and cropped to the size of the recipe, then degraded as in its training. `lpips` is that of SqueezeNet; images under
+64 pixels a side are enlarged to 64 by repeating pixels. `colour` is the error of the mean colour of all results, in grey levels, of
+the worst channel. `judged_false` and `judged_true` are the shares of results and of originals that the critic of the run classified
+correctly, `read` is the share of digits classified correctly.
 """
 import argparse
 from pathlib import Path
@@ -89,7 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--pictures", type=Path, required=True)
-    parser.add_argument("--reader", type=Path, help="run of a digits classifier")
+    parser.add_argument("--reader", type=Path, help="run of the digit classifier")
     parser.add_argument("-o", "--out", type=Path, required=True)
     args = parser.parse_args()
     torch.set_num_threads(1)

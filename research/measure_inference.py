@@ -1,13 +1,13 @@
 #!/usr/bin/env python
-"""Measure what the options of `upscale` do, on pictures whose originals are known; $SRFAST_DATA says where they are.
+"""Measure the options of `upscale` on images whose originals are known. $SRFAST_DATA names the folder that has them.
 
-kodak24: PSNR in float32, in bfloat16, and in bfloat16 as ensemble and consistent; and how well trust ranks the error of the ensemble.
-bf16: the first two of these, for models whose other options need no measuring.
-consistent: how far the shrunk result is from the picture, with and without `consistent=True`, on every test picture; and
-where that is more than one level, what a linear programme proves: `proven_worst`, below which no picture gets, by the
-six worst places; `proven_share`, how many of the values that are off (of 40 drawn) lie among 9 x 9 that no picture meets.
-views: PSNR and processor time (256 x 256, one thread) of one view and of the mean of two, with back-projection and without, for `photo`.
-record: writes what bfloat16 changes, by the results of kodak24 and bf16, into the bundled weights; `precision='auto'` goes by it.
+kodak24: PSNR in float32, in bfloat16, and in bfloat16 with `ensemble` and `consistent`; how well trust ranks the error.
+bf16: the first two of these.
+consistent: the difference between the downscaled result and the input, with and without `consistent=True`, on every test image.
+Where it is more than one level, two bounds by linear programmes: `proven_worst`, below which no result gets, by the six worst
+places; `proven_share`, how many of the values that are off (of 40 sampled) lie in a 9 x 9 patch that no result matches.
+views: PSNR and processor time (256 x 256, one thread) of `photo` with one view and two, with back-projection and without.
+record: writes what bfloat16 changes, by the tables of kodak24 and bf16, into the bundled weights; `precision="auto"` uses it.
 """
 import argparse
 import os

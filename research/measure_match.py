@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""Measure how well `srfast.images.estimate` reads what was done to an image, on images degraded by a known strength.
+"""Measure `srfast.images.estimate` on images degraded by known amounts. $SRFAST_DATA names the folder that has them.
 
-kodak24: Kodak24, shrunk by 4 so that it is sharp and clean, then blur, noise and JPEG of random strength, together, alone
-and none. Each JPEG is given as the file and as a PNG of what it decodes to.
-enlarged: the same pictures shrunk by 2 and enlarged by known factors, as PNG and as JPEG.
-law: fits the law of sharp pictures (beta, p and softness in srfast/images/estimate.py) to the training photographs and prints it.
+kodak24: Kodak24, downscaled by 4 to be sharp and clean, then blur, noise and JPEG of random strength: together, each alone, and
+none. Each JPEG is given as the file and as a PNG of its pixels.
+enlarged: the same images downscaled by 2 and enlarged by known factors, as PNG and as JPEG.
+law: fits the spectrum of sharp photographs (beta, p and softness in srfast/images/estimate.py) to the training images and prints it.
 """
 import argparse
 import os
@@ -145,11 +145,11 @@ def mean_log_power(img, blur: float) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("kodak24", "enlarged", "law"))
-    parser.add_argument("--folder", default="benchmark/Kodak24", help="pictures, under $SRFAST_DATA")
-    parser.add_argument("--shrink", type=float, nargs="+", default=[4], help="what to shrink them by first")
-    parser.add_argument("--count", type=int, default=100, help="pictures with all three, a quarter as many of other kinds; or to enlarge")
+    parser.add_argument("--folder", default="benchmark/Kodak24", help="folder of images under $SRFAST_DATA")
+    parser.add_argument("--shrink", type=float, nargs="+", default=[4], help="factors to downscale by first")
+    parser.add_argument("--count", type=int, default=100, help="images with all three degradations, a quarter as many of each other kind; or to enlarge")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("-o", "--out", type=Path, help="the CSV to write")
+    parser.add_argument("-o", "--out", type=Path, help="CSV to write")
     args = parser.parse_args()
     torch.set_num_threads(1)
     if args.what == "law": return law()

@@ -1,8 +1,10 @@
 #!/usr/bin/env python
-"""What published networks cost beside ours: processor time for 256 x 256 at x4, one thread, float32, all in turn.
+"""Measure what published networks cost beside `photo`: processor time for 256 x 256 at x4, one thread, float32, in turns.
 
-Time does not depend on what a network has learned, so those that do not come with srfast are built here as their papers describe
-them, with random weights; one whose number of parameters is not the published one stops the run.
+    python research/measure_peers.py
+
+Time does not depend on the weights, so networks that do not come with srfast are built as their papers describe them, with random
+weights. A network whose number of parameters differs from the published one stops the run.
 """
 import argparse
 from functools import partial
@@ -148,10 +150,10 @@ class RLFN(nn.Module):
 def create_peers() -> dict[str, nn.Module]:
     """The networks by their published names; a `ValueError` if one has not the published number of parameters."""
     peers = {net.__name__: net() for net in (FSRCNN, CARN, IMDN, RLFN)}
-    told = published().query("scale == 4").groupby("model").parameters.first()
+    counts = published().query("scale == 4").groupby("model").parameters.first()
     for name, net in peers.items():
         count = sum(p.numel() for p in net.parameters() if p.ndim > 1 or name != "FSRCNN")  # its paper counts kernels alone
-        if abs(count / told[name] - 1) > 0.04: raise ValueError(f"expected {told[name]:,.0f} parameters of {name}, got {count:,}")
+        if abs(count / counts[name] - 1) > 0.04: raise ValueError(f"expected {counts[name]:,.0f} parameters of {name}, got {count:,}")
     return {name: net.eval().to(memory_format=torch.channels_last) for name, net in peers.items()}
 
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env python
-"""Measure the weights for real photographs, print and the slider for detail, on Kodak24 and more; $SRFAST_DATA says where it is.
+"""Measure `photo`, `photo_real`, `fast` and `detail` on degraded images and on print. $SRFAST_DATA names the folder with Kodak24.
 
-real: Y-PSNR by the protocol of bicubic, `photo`, `photo_real` and `auto`, on small pictures made clean, and spoiled in known ways.
-`real_share` is the share of pictures for which `auto` took `photo_real`; it sees pixels, no files.
-text: Y-PSNR of bicubic, `fast`, `photo` and weights that learned from no drawn pages (--without) on scikit-image's two scans of print,
-on 24 drawn pages that no training had, and on Kodak24.
-detail: Y-PSNR, LPIPS (SqueezeNet) and the round trip, how far shrunk results are from the input in grey levels, along the slider.
+real: Y-PSNR of bicubic, `photo`, `photo_real` and `auto` on Kodak24, clean and degraded in nine ways. `real_share` is the share of
+images for which `auto` chose `photo_real`; it is given pixels, not files.
+text: Y-PSNR of bicubic, `fast`, `photo` and the weights given by --without, on two scans of print from scikit-image, on 24 synthetic
+pages that no training used, and on Kodak24.
+detail: Y-PSNR, LPIPS (SqueezeNet) and the round trip for six values of `detail`. The round trip is the mean difference in grey
+levels between the downscaled result and the input.
 """
 import argparse
 from functools import partial
@@ -87,7 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("real", "text", "detail"))
     parser.add_argument("scales", nargs="+", type=int)
-    parser.add_argument("--without", help="for text: weights to measure beside, a file or run")
+    parser.add_argument("--without", help="for text: other weights to measure, a file or run")
     args = parser.parse_args()
     torch.set_num_threads(1)
     for scale in args.scales:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""PSNR and sharpness of SRCNN with a smoothness term, weight by weight, picture by picture, applied once, twice and three times.
+"""Measure PSNR and sharpness of SRCNN with a smoothness term, for each weight and image, applied once, twice and three times.
 
     python research/measure_smooth.py 0=runs/srcnn_smooth_0 0.001=runs/t91_srcnn_smooth -o data/results/tables/smooth.csv
 """
