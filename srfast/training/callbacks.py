@@ -98,7 +98,7 @@ def _keepsakes(learn) -> list[Callback]:
     return [cb for cb in learn.cbs if hasattr(type(cb), "state_dict")]
 
 # %% ../../nbs/training/06_callbacks.ipynb #230ccb81
-_FORMER = {"switcher": "turns", "gan_guard": "guard"}  # callbacks whose names were others before 0.2
+_FORMER = {"switcher": "turns", "gan_guard": "guard"}  # former names of callbacks
 
 
 def restore(

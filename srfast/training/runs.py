@@ -67,7 +67,7 @@ def _same_weights(init: str | None, other: str | None) -> bool:
         return False
 
 # %% ../../nbs/training/05_runs.ipynb #80e8b258
-_RENAMED = {"turns": "symmetries", "game": "adversarial_loss"}  # settings whose names were others before 0.2
+_RENAMED = {"turns": "symmetries", "game": "adversarial_loss"}  # former names of settings
 
 
 def _renamed(value):
