@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("what", choices=("kodak24", "enlarged", "law"))
     parser.add_argument("--folder", default="benchmark/Kodak24", help="folder of images under $SRFAST_DATA")
     parser.add_argument("--shrink", type=float, nargs="+", default=[4], help="factors to downscale by first")
-    parser.add_argument("--count", type=int, default=100, help="images with all three degradations, a quarter as many of each other kind; or to enlarge")
+    parser.add_argument("--count", type=int, default=100, help="images of kind 'all', a quarter as many of each other; or to enlarge")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-o", "--out", type=Path, help="CSV to write")
     args = parser.parse_args()
