@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from .external import is_foreign, load_foreign
+from .external import is_external, load_external
 from .weights import blend, find_weights, list_weights, load_generator, read_info
 
 # %% ../../nbs/networks/13_models.ipynb #ac8cd9fc
@@ -52,7 +52,7 @@ def _file_card(path: Path, changed: int) -> ModelCard:
 
 # %% ../../nbs/networks/13_models.ipynb #e605773f
 def _external_card(model, name: str) -> ModelCard:
-    net = load_foreign(model)
+    net = load_external(model)
     return ModelCard(name, net.spec.name, (net.scale,), model, network=net)
 
 # %% ../../nbs/networks/13_models.ipynb #8c912fd5
@@ -67,7 +67,7 @@ def resolve(
     "Return what `model` is; raise `UnknownNameError` or `WeightsError` if it is none."
     if isinstance(model, str) and model in list_weights():
         return _bundled_card(model)
-    if not is_foreign(model):
+    if not is_external(model):
         path = find_weights(model)
         return _file_card(path, _changed(path))
     if not isinstance(model, (str, Path)):
