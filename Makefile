@@ -24,8 +24,8 @@ test: .venv/.dev  ## everything a change must pass
 docs: .venv/.docs  ## build the documentation site into _docs/, from the notebooks as they are
 	$(BIN)/python tools/docs.py build
 
-bench: .venv/.dev  ## time and memory of upscale against the roofline, to data/results/bench_inference.csv
-	OMP_NUM_THREADS=1 $(BIN)/python tools/bench_inference.py
+bench: .venv/.dev  ## time and memory of upscale against the roofline, to data/results/tables/bench_inference.csv
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/bench_inference.py
 
 export: .venv/.dev  ## write srfast/ and README.md from nbs/
 	$(BIN)/nbdev_export
