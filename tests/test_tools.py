@@ -3,17 +3,20 @@ import base64
 import hashlib
 import io
 import json
+import re
 import sys
 import tarfile
 from pathlib import Path
 
 import floors
+import interface
 import free_photographs
 import measure_peers
 import notebooks
 import numpy as np
 import pytest
 import readme
+import words
 import torch
 from PIL import Image
 
@@ -50,7 +53,7 @@ def printed(text, name="stdout"):
 def write(root, name, *cells, **metadata):
     """A notebook nbs/`name`.ipynb with those cells."""
     path = root / "nbs" / f"{name}.ipynb"
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"cells": list(cells), "metadata": metadata, "nbformat": 4, "nbformat_minor": 4}))
     return path
 
@@ -155,23 +158,25 @@ def test_run_shows_the_traceback_and_leaves_the_notebook(tmp_path, capfd):
 
 
 @pytest.fixture
-def house(tmp_path):
-    """Four rooms in good order, and a way to add an exported cell to the third."""
-    write(tmp_path, "00_core", code("#| default_exp core"), code("#| export\nimport torch"))
-    write(tmp_path, "10_layers", code("#| default_exp layers"), code("#| export\nfrom srfast.core import Error"))
-    write(tmp_path, "16_generators.unet", code("#| default_exp generators.unet"), code("#| export\nimport fastai"))
+def tree(tmp_path):
+    """Three notebooks in good order, and a way to add an exported cell to a fourth."""
+    write(tmp_path, "core/00_core", code("#| default_exp core"), code("#| export\nimport torch"))
+    write(tmp_path, "networks/00_layers", code("#| default_exp networks.layers"), code("#| export\nfrom srfast.core import Error"))
+    write(tmp_path, "networks/07_unet", code("#| default_exp networks.generators.unet"), code("#| export\nimport fastai"))
 
-    def add(source, module="zoo"):
-        write(tmp_path, "19_zoo", code(f"#| default_exp {module}"), code(f"#| export\n{source}", id="cell"), code("from x import *"))
+    def add(source, module="networks.zoo", name="networks/10_zoo"):
+        write(tmp_path, name, code(f"#| default_exp {module}"), code(f"#| export\n{source}", id="cell"), code("from x import *"))
         return floors.check(tmp_path)
     return add
 
 
 @pytest.mark.parametrize("source", [
     "from srfast.core import Error\nimport numpy as np", "from .layers import Block", "from srfast import core, __version__",
-    "def spec():\n    from srfast.networks.generators import unet\n    try: import fastai\n    except ImportError: return unet", "x = 1"])
-def test_floors_accept(house, source):
-    assert house(source) == []
+    "def spec():\n    from srfast.networks.generators import unet\n    try: import fastai\n    except ImportError: return unet", "x = 1",
+    "def make(name):\n    return import_module(f'srfast.networks.generators.{name}')",
+    "def home():\n    import srfast\n    return srfast.__file__"])
+def test_floors_accept(tree, source):
+    assert tree(source) == []
 
 
 @pytest.mark.parametrize("source, words", [
@@ -180,28 +185,67 @@ def test_floors_accept(house, source):
     ("try: import torch\nexcept ImportError: torch = None", "guarded import"),
     ("from srfast.nowhere import x", "which no numbered notebook makes"),
     ("from srfast import upscale", "which no numbered notebook makes"),
-    ("def f():\n    from .zoo import g\n    return g", "only lower numbers"),
-    ("import pandas as pd", "loads pandas at import (zoo -> pandas)"),
-    ("from .generators.unet import Unet", "loads fastai at import (zoo -> generators.unet -> fastai)"),
+    ("def f():\n    from .zoo import g\n    return g", "lower numbers, are allowed"),
+    ("def f():\n    return import_module('srfast.networks.zoo')", "lower numbers, are allowed"),
+    ("import pandas as pd", "loads pandas at import (networks.zoo -> pandas)"),
+    ("from .generators.unet import Unet", "loads fastai at import (networks.zoo -> networks.generators.unet -> fastai)"),
     ("def (", "expected Python")])
-def test_floors_refuse(house, source, words):
-    found = house(source)
-    assert len(found) == 1 and words in found[0] and "19_zoo.ipynb" in found[0]
+def test_floors_refuse(tree, source, words):
+    found = tree(source)
+    assert len(found) == 1 and words in found[0] and "networks/10_zoo.ipynb" in found[0], found
 
 
-def test_floors_refuse_an_upward_import(house, tmp_path):
-    house("x = 1")
-    upward = "#| export\ndef f():\n    from srfast.networks.zoo import x\n    return x"
-    write(tmp_path, "10_layers", code("#| default_exp layers"), code(upward, id="up"))
-    assert floors.check(tmp_path) == [
-        "10_layers.ipynb (floor 1), cell up: imports srfast.networks.zoo.x from 19_zoo.ipynb (floor 1); only lower numbers are allowed."]
+@pytest.mark.parametrize("source", ["def f():\n    from srfast.networks.layers import x\n    return x",
+                                    "def f():\n    return import_module('srfast.networks.layers')"])
+def test_floors_refuse_a_later_package(tree, tmp_path, source):
+    write(tmp_path, "images/00_read", code("#| default_exp images.read"), code(f"#| export\n{source}", id="up"))
+    found = tree("x = 1")
+    assert len(found) == 1 and "images/00_read.ipynb, cell up: imports srfast.networks.layers" in found[0]
+    assert "only packages before images" in found[0]
 
 
-def test_floors_resolve_relative_imports_in_subpackages(house, tmp_path):
-    write(tmp_path, "16_generators.unet", code("#| default_exp generators.unet"), code("#| export\nfrom ..core import Error"))
-    assert house("x = 1") == []
-    write(tmp_path, "16_generators.unet", code("#| default_exp generators.unet"), code("#| export\nfrom ..zoo import x"))
-    assert "imports srfast.networks.zoo.x from 19_zoo.ipynb" in house("x = 1")[0]
+def test_floors_know_packages_and_numbers(tree):
+    assert "is none of core, images" in tree("x = 1", "painting.brush", "painting/00_brush")[0]
+    assert "belongs into nbs/images/" in tree("x = 1", "images.read", "networks/11_read")[0]
+    assert any("has that number too" in line for line in tree("x = 1", "networks.models", "networks/07_models"))
+
+
+@pytest.mark.parametrize("text, refused", [
+    ("A picture that was told to wait.", ["told"]), ("We mend spoiled images", ["mend", "spoiled"]), ("`told` and [x](told.md)", []),
+    ("twelve images kept out of training", ["kept out"]), ("Restore degraded images", []), ("The crappify recipe of the course", [])])
+def test_words_refuse(tmp_path, text, refused):
+    (tmp_path / "a.md").write_text(text)
+    assert [re.search("'(.*?)' in", line)[1] for line in words.check([tmp_path / "a.md"], tmp_path)] == refused
+
+
+def test_words_look_at_comments_and_messages_not_at_names(tmp_path):
+    path = write(tmp_path, "00_a", code("told = 1  # a story of its own\nraise ValueError('the wish is empty')\nstory = 'told'"))
+    assert [re.search("'(.*?)' in", line)[1] for line in words.check([path], tmp_path)] == ["story", "wish"]
+
+
+MODULE = """__all__ = ['f', 'C']
+def f(
+    x: int,  # pixels
+    y,
+):
+    "The sum."
+class C:
+    "A thing."
+    def go(self, n: int) -> int:
+        "Return n."
+"""
+
+
+def test_interface_wants_docstrings_types_and_comments(tmp_path):
+    (tmp_path / "srfast").mkdir()
+    (tmp_path / "srfast/a.py").write_text(MODULE)
+    found = interface.check(tmp_path)
+    assert [line.partition(": ")[2].split(",")[0] for line in found] == [
+        "begins with 'the'", "y has neither type nor comment.", "n has no comment on its line."]
+    fixed = MODULE.replace("y,", "y: int,  # pixels").replace("The sum", "Return the sum").replace("n: int)", "n: int  # times\n    )")
+    (tmp_path / "srfast/a.py").write_text(fixed)
+    assert interface.check(tmp_path) == []
+
 
 
 def test_readme(tmp_path):
