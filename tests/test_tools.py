@@ -283,7 +283,8 @@ def test_photographs_of_both_kinds_of_package(tmp_path, monkeypatch, grainy):
     packages = {"of-one-1.0.tgz": packed(files), "two_2-1_all.deb": as_deb(packed({"c.png": turned}, "xz"))}
     (tmp_path / "out.archives").mkdir()
     for name, content in packages.items(): (tmp_path / "out.archives" / name).write_bytes(content)
-    rows = [f"{row},{hashlib.sha256(content).hexdigest()}" for row, content in zip(["npm,@of/one,1.0", "apt-get,two,2-1"], packages.values())]
+    named = zip(["npm,@of/one,1.0", "apt-get,two,2-1"], packages.values())
+    rows = [f"{row},{hashlib.sha256(content).hexdigest()}" for row, content in named]
     (tmp_path / "list.csv").write_text("\n".join(["client,name,version,sha256", *rows]))
     monkeypatch.setattr(free_photographs, "LIST", tmp_path / "list.csv")
     monkeypatch.setattr(sys, "argv", ["free_photographs.py", str(tmp_path / "out")])
