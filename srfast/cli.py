@@ -53,7 +53,7 @@ def _is_folder(out: Path, many: bool) -> bool:
     return many or out.is_dir() or not out.suffix
 
 # %% ../nbs/cli/00_cli.ipynb #6fbfdfc0
-def _make_job(source: Path, out: Path | None, many: bool, mark: str, wish: dict) -> _Job:
+def _make_job(source: Path, out: Path | None, many: bool, mark: str, target: dict) -> _Job:
     "The job for `source`: its target is `out`, in the folder `out`, or beside it; an `ImageError` if it cannot be done."
     from srfast.core import ImageError
     from srfast.images.read import open_img, upright_size
@@ -61,7 +61,7 @@ def _make_job(source: Path, out: Path | None, many: bool, mark: str, wish: dict)
     from srfast.images.write import WRITABLE, check_fits, frames_kind
 
     with open_img(source) as img:
-        h, w = target_shape(*upright_size(img)[::-1], **wish)
+        h, w = target_shape(*upright_size(img)[::-1], **target)
         carried = img.has_transparency_data, frames_kind(img)
     suffix = source.suffix if source.suffix.lower() in WRITABLE else ".png"
     folder = source.parent if out is None else out
@@ -146,17 +146,17 @@ def upscale(
     "Enlarge pictures; each result lies beside its picture unless -o says where."
     from srfast.inference.upscaler import Upscaler, check_scale
 
-    wish = dict(scale=check_scale(scale), size=_parse_size(size), width=width, height=height, longest=longest)
+    target = dict(scale=check_scale(scale), size=_parse_size(size), width=width, height=height, longest=longest)
     settings = dict(tile=_parse_tile(tile), device=device, precision=precision, consistent=consistent, ensemble=ensemble, detail=detail)
     upscaler = Upscaler(model, **settings)
     many = len(pictures) > 1
-    mark = size or next((f"{name[0]}{wish[name]}" for name in ("width", "height", "longest") if wish[name]), f"x{scale:g}")
+    mark = size or next((f"{name[0]}{target[name]}" for name in ("width", "height", "longest") if target[name]), f"x{scale:g}")
     jobs: list[_Job] = []
-    codes = [_try(lambda: jobs.append(_make_job(picture, out, many, mark, wish))) for picture in pictures]
+    codes = [_try(lambda: jobs.append(_make_job(picture, out, many, mark, target))) for picture in pictures]
     _check_distinct(jobs)
     if jobs and out is not None and _is_folder(out, many):
         out.mkdir(parents=True, exist_ok=True)
-    codes += [_try(_upscale_file, upscaler, job, wish, force, pictures) for job in jobs]
+    codes += [_try(_upscale_file, upscaler, job, target, force, pictures) for job in jobs]
     raise typer.Exit(max(codes))
 
 # %% ../nbs/cli/00_cli.ipynb #913ec922
@@ -182,14 +182,14 @@ def _log_lines(name: str, every: float = 5.0) -> Callable[[float], None]:
     return tell
 
 # %% ../nbs/cli/00_cli.ipynb #b8e9a9b2
-def _upscale_file(upscaler: Callable, job: _Job, wish: dict, force: bool, pictures: list[Path]) -> None:
+def _upscale_file(upscaler: Callable, job: _Job, target: dict, force: bool, pictures: list[Path]) -> None:
     "Enlarges one file and says where the result lies."
     from srfast.core import is_watched
     from srfast.images.write import write_img
 
     _check_target(job, force, pictures)
     start = time.perf_counter()
-    img = upscaler(job.source, **wish, progress=None if is_watched() else _log_lines(job.source.name))
+    img = upscaler(job.source, **target, progress=None if is_watched() else _log_lines(job.source.name))
     try:
         write_img(img, job.target)
     except ValueError as e:
@@ -209,7 +209,7 @@ def models() -> None:
         info, base = read_info(find_weights(model)), model.removesuffix("_detail")
         known = ", ".join(f"x{scale}" for scale in sorted(scales))
         mixed = f"; --detail mixes it into {base}" if base in bundled and base != model else ""
-        typer.echo(f"{model}  {known}  generator {info.generator}, {info.story.get('pictures', 'unknown')} training pictures{mixed}")
+        typer.echo(f"{model}  {known}  generator {info.generator}, {info.metadata.get('pictures', 'unknown')} training pictures{mixed}")
     typer.echo(f"auto  looks at each picture and takes {' or '.join(AUTO)}")
 
 # %% ../nbs/cli/00_cli.ipynb #29cd5655
@@ -249,7 +249,7 @@ def train(
     if len(data) > 2:
         raise ValueError(f"expected one folder or set, or two folders (LR, HR), got {len(data)}")
     try:
-        run = train(plan, data[0] if len(data) == 1 else tuple(data), out, init=init, shown=show or (), device=device)
+        run = train(plan, data[0] if len(data) == 1 else tuple(data), out, init=init, samples=show or (), device=device)
     except KeyboardInterrupt as e:
         raise _Stopped(str(e) or "stopped") from None
     if not is_first():

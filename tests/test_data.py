@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from worker import RECIPE, at, crash, same_weights
 
-from srfast.data.pairs import datasets
+from srfast.data import datasets
 from srfast.core import ImageError
 from srfast.data.pairs import find_pictures, read_rgb
 from srfast.data.datasets import Archive, NamedSet, find_set
@@ -130,7 +130,7 @@ def test_given_small_pictures_are_learned_from_as_they_are(given):
         with pytest.warns(UserWarning, match="small pictures are given") as told:
             split = recipe.read(data)
         plain = replace(recipe, drawn=0, shrunk=()).read(data)
-        assert len(told) == 1 and "drawn" not in split.story and len(split.train) == len(plain.train)
+        assert len(told) == 1 and "drawn" not in split.metadata and len(split.train) == len(plain.train)
     assert all(pair.lr_img.max() < 64 for pair in recipe.read(given[0]).train)
 
 

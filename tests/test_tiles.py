@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import srfast
-from srfast.inference.tiles import enlarge
+from srfast.inference.tiles import upscale_tiled
 
 DATA = Path(os.environ.get("SRFAST_DATA", "missing"))
 
@@ -78,8 +78,8 @@ class Small(torch.nn.Module):
 def test_only_the_tile_that_did_not_fit_is_redone(batch):
     net = Small(srfast.load_generator("photo", 2), 90 * 90)
     img, told = noise(160, 160), []
-    result = enlarge(net, img, 80, batch=batch, on_tile=lambda: told.append(1))
-    np.testing.assert_array_equal(result, enlarge(net.net, img))
+    result = upscale_tiled(net, img, 80, batch=batch, on_tile=lambda: told.append(1))
+    np.testing.assert_array_equal(result, upscale_tiled(net.net, img))
     assert len(told) == 4 and max(net.done) <= 90 * 90
     assert len(net.done) == 16  # four tiles, each of 98 x 98 with what is around it, in quarters
 
@@ -88,7 +88,7 @@ def test_other_errors_are_not_taken_for_memory():
     class Broken(Small):
         def forward(self, lr_imgs): raise RuntimeError("a fault of its own")
     with pytest.raises(RuntimeError, match="a fault of its own"):
-        enlarge(Broken(srfast.load_generator("photo", 2), 0), noise(40, 40), 16)
+        upscale_tiled(Broken(srfast.load_generator("photo", 2), 0), noise(40, 40), 16)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
@@ -102,7 +102,7 @@ def test_flat_pictures_are_exact_with_every_bundled_model(precision, consistent)
                 flat = np.full((18, 21, 3), value, np.uint8)
                 np.testing.assert_array_equal(np.unique(upscaler(flat, scale)), [value])
                 if net.spec.name.startswith("house"):  # by construction; of other networks `upscale` keeps flat areas
-                    np.testing.assert_array_equal(np.unique(enlarge(net, flat, bf16=precision == "bf16")), [value])
+                    np.testing.assert_array_equal(np.unique(upscale_tiled(net, flat, bf16=precision == "bf16")), [value])
 
 
 @pytest.mark.parametrize("scale", [1.5, 2, 2.7, 3, 4, 6])

@@ -617,10 +617,15 @@ def test_a_plain_tiff_on_its_side_is_turned_with_its_resolution(mode, orientatio
     assert UPSCALER(tmp_path / "a.tif", height=28).size == (20, 28)
 
 
-def test_resolution_that_is_no_number_loses_nothing_else(tmp_path):
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+@pytest.mark.parametrize("number", [72, 0])
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "PNG"])
+def test_resolution_that_is_no_number_loses_nothing_else(kind, number, suffix, tmp_path):
     exif = Image.Exif()
-    exif.update({271: "Maker", 282: TiffImagePlugin.IFDRational(72, 0)})
-    assert written(UPSCALER(encoded(RGB, "JPEG", exif=exif), 2), tmp_path / "a.jpg").getexif()[271] == "Maker"
+    exif.update({271: "Maker", 282: TiffImagePlugin.IFDRational(number, 0), 283: 72.0})
+    for scale in (1, 2):
+        found = written(UPSCALER(encoded(RGB, kind, exif=exif), scale), tmp_path / f"a.{suffix}").getexif()
+        assert found[271] == "Maker" and found[283] == 72 * scale
 
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -1048,6 +1053,74 @@ def test_a_long_pause_stays_one(kind, tmp_path):
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=[100, 655_350])
     made = srfast.read_img(srfast.write_img(srfast.read_img(tmp_path / "a.gif"), tmp_path / f"b.{kind}"))
     assert abs(made.frames[1].info["duration"] - 655_350) < 1000
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp", "png", "avif"])
+@pytest.mark.parametrize("pauses", [(60_000, 59_990, 70), (100, 655_350, 655_350), (70_010, 10, 65_540)])
+@pytest.mark.parametrize("colors", ["rgb", "rrb", "rrr"])
+def test_pauses_of_equal_frames_add_up(colors, pauses, kind, tmp_path):
+    frames = [Image.new("RGB", (20, 16), {"r": "red", "g": "green", "b": "blue"}[color]) for color in colors]
+    for frame, ms in zip(frames, pauses): frame.info["duration"] = ms
+    made = srfast.read_img(srfast.write_img(srfast.image.gather(frames), tmp_path / f"a.{kind}"))
+    shown = [frame.info["duration"] for frame in getattr(made, "frames", [])]
+    if not shown: return  # a picture that does not move
+    assert abs(shown[-1] - pauses[-1]) <= 10 or colors == "rrr" or sum(pauses) > 655_350 and len(shown) < 3
+    assert abs(sum(shown) - sum(pauses)) < 100 or kind == "gif" and 655_350 in shown
+
+
+def palettes_of_a_gif():
+    """Name -> frames: grey first, palettes of their own, something transparent."""
+    frames = [Image.fromarray(np.roll(waves(), k, 1)) for k in range(3)]
+    small = [Image.fromarray(np.roll(waves(), k, 2)).quantize(12) for k in range(3)]
+    clear = [Image.fromarray(np.dstack([np.roll(waves(), k, 1), np.uint8(255) * (np.roll(waves(), k, 0)[..., 0] > 99)])) for k in range(3)]
+    return {"grey": [frame.convert("L") for frame in frames], "grey, then colour": [frames[0].convert("L"), *frames[1:]],
+            "few colours": small, "many colours": frames, "transparent": clear, "transparent later": [frames[0], *clear[1:]]}
+
+
+@pytest.mark.parametrize("name", palettes_of_a_gif())
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_frames_of_a_gif_keep_their_colours(name, suffix, tmp_path):
+    first, *rest = palettes_of_a_gif()[name]
+    film = srfast.read_img(encoded(first, "GIF", save_all=True, append_images=rest, duration=50, disposal=2))
+    for frame in film.frames if suffix == "tif" else (): del frame.info["duration"]  # pages have none
+    made = srfast.read_img(srfast.write_img(film, tmp_path / f"a.{suffix}"))
+    for frame, found in zip(film.frames, made.frames, strict=True):
+        wanted, found = (np.asarray(each.convert("RGBA")) for each in (frame, found))
+        np.testing.assert_array_equal(found[..., 3], wanted[..., 3])
+        np.testing.assert_array_equal(found[wanted[..., 3] > 0], wanted[wanted[..., 3] > 0])
+
+
+def test_pages_with_and_without_a_palette_follow_each_other(tmp_path):
+    modes = ["P", "RGB", "L", "P", "RGBA", "1"]
+    pages = [RGB.convert(mode) for mode in modes]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    for film in (srfast.read_img(tmp_path / "a.tif"), srfast.read_img(srfast.write_img(srfast.read_img(tmp_path / "a.tif"), tmp_path / "b.tif"))):
+        assert [page.mode for page in film.frames] == modes
+        for page, wanted in zip(film.frames, pages): np.testing.assert_array_equal(np.asarray(page), np.asarray(wanted))
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "webp", "gif", "avif"])
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, "palette", "RGB"])
+def test_a_value_that_means_clear_is_clear_in_every_format(bits, suffix, tmp_path):
+    rows, file = np.arange(256).reshape(16, 16) // 8 % 2, io.BytesIO()
+    if bits == "palette": png.Writer(16, 16, palette=[(9, 90, 200, 255), (200, 90, 9, 0)], bitdepth=1).write(file, rows.tolist())
+    elif bits == "RGB": png.Writer(16, 16, greyscale=False, transparent=(200, 200, 200)).write(file, (rows * 200).repeat(3, 1).tolist())
+    else: png.Writer(16, 16, greyscale=True, bitdepth=bits, transparent=1).write(file, rows.tolist())
+    path = srfast.write_img(srfast.read_img(file.getvalue()), tmp_path / f"a.{suffix}")
+    alpha = np.asarray(srfast.read_img(path).convert("RGBA"))[..., 3]
+    np.testing.assert_array_equal(alpha < 128, rows == 1)
+
+
+def test_a_single_bit_that_means_clear_is_a_valid_one_in_the_file(tmp_path):
+    rows, file = np.arange(256).reshape(16, 16) // 8 % 2, io.BytesIO()
+    png.Writer(16, 16, greyscale=True, bitdepth=1, transparent=1).write(file, rows.tolist())
+    _, _, found, _ = png.Reader(filename=str(srfast.write_img(srfast.read_img(file.getvalue()), tmp_path / "a.png"))).asRGBA8()
+    np.testing.assert_array_equal(np.vstack([*found])[:, 3::4] == 0, rows == 1)
+
+
+def test_luminance_and_colour_in_planes_of_their_own_are_not_taken_for_red_green_and_blue(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", waves().transpose(2, 0, 1).copy(), photometric="ycbcr", planarconfig="separate")
+    with pytest.raises(srfast.ImageError): srfast.read_img(tmp_path / "a.tif")
 
 
 @pytest.mark.parametrize("kind", ["gif", "webp"])

@@ -50,7 +50,7 @@ class Tell(Callback):
 
     def after_batch(self):
         if self.training:
-            self.pipe.send((self.keeper.index, self.keeper.done))
+            self.pipe.send((self.checkpoint.index, self.checkpoint.done))
             if self.waits: self.pipe.recv()
 
 
@@ -60,10 +60,10 @@ class At(Callback):
 
     def __init__(self, step, event, what):
         self.step = step
-        setattr(self, event, lambda: what(self.learn) if self.training and self.keeper.index == 0 and self._step() == step else None)
+        setattr(self, event, lambda: what(self.learn) if self.training and self.checkpoint.index == 0 and self._step() == step else None)
         self.after = event == "after_batch"
 
-    def _step(self): return self.keeper.done + (not self.after)
+    def _step(self): return self.checkpoint.done + (not self.after)
 
 
 def at(step, event, what): return partial(At, step, event, what)

@@ -25,7 +25,7 @@ from srfast.core import wants_bf16
 from srfast.evaluation.costs import multiply_adds
 from srfast.evaluation.results import save_results
 from srfast.images.resize import imresize
-from srfast.inference.tiles import enlarge
+from srfast.inference.tiles import upscale_tiled
 from srfast.networks.weights import list_weights, load_generator
 
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
@@ -64,7 +64,7 @@ def bench_network(model: str, scale: int, bf16: bool, peak: float, turns: int) -
     flop = 2e9 * multiply_adds(net, scale) / (1280 * 720) * scale**2  # for one pixel of the small picture
     house = net.spec.name.startswith("house")
     side = SIDE if house else min(SIDE, int((BUDGET / flop) ** 0.5))
-    def enlarging(side, tile): return least(lambda img=noise(side): enlarge(net, img, tile, bf16=bf16), turns)
+    def enlarging(side, tile): return least(lambda img=noise(side): upscale_tiled(net, img, tile, bf16=bf16), turns)
     def plain(side):
         lr_imgs = nhwc(torch.rand(1, 3, side, side))
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16): return least(lambda: net(lr_imgs), turns)

@@ -42,7 +42,7 @@ class Beside(Callback):
     def __init__(self, net, stage: Stage):
         self.net, self.stage, self.loss = net.to(memory_format=torch.channels_last), stage, stage_loss(stage)
         self.adam = torch.optim.Adam(net.parameters(), stage.lr_max, betas=(stage.momentum, 0.99))
-        self.average = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.999))
+        self.ema = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.999))
         self.times = {"bare_ms": [], "bare_full_ms": [], "batch_ms": [], "step_ms": []}
 
     def note(self, name: str, start: float) -> None:
@@ -62,7 +62,7 @@ class Beside(Callback):
             self.loss(self.net(lr_imgs), hr).backward()
             if full: torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.stage.clip)
             self.adam.step()
-            if full: self.average.update_parameters(self.net)
+            if full: self.ema.update_parameters(self.net)
         self.note(name, start)
 
     def before_train(self):

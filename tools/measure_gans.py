@@ -69,7 +69,7 @@ def measure(name: str, sr, hr, judges: dict, labels) -> dict:
 
 def table_of(run: Path, pictures: Path, reader: Path | None) -> pd.DataFrame:
     """Bicubic, the generator before and after each game, originals."""
-    recipe = get_recipe(read_info(run / "model.safetensors").story["recipe"])
+    recipe = get_recipe(read_info(run / "model.safetensors").metadata["recipe"])
     lr_imgs, hr, labels = pairs_of(recipe, pictures)
     gan = recipe.create()
     gan.critic.load_state_dict(read_state(run / "critic.safetensors"))

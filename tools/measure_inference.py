@@ -145,7 +145,7 @@ def record(model: str) -> None:
     table = pd.concat([pd.read_csv(file) for file in files if file.exists()]).query("model == @model")
     changes = (table.psnr_bf16 - table.psnr_float32).groupby(table.scale).mean()
     for scale, change in changes.items():
-        print(add_bundled(find_weights(model, scale), model, story={"bf16_psnr_change": round(change, 4)}).name, f"{change:+.4f} dB")
+        print(add_bundled(find_weights(model, scale), model, metadata={"bf16_psnr_change": round(change, 4)}).name, f"{change:+.4f} dB")
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import torch
 
 from srfast.core import rgb_to_y, to_tensor
 from srfast.evaluation.measure import evaluate_pair
-from srfast.evaluation.models import enlarge
+from srfast.evaluation.models import predict
 from srfast.evaluation.results import save_results
 from srfast.evaluation.benchmark import find_set, load_set
 from srfast.images.resize import imresize
@@ -29,7 +29,7 @@ def roughness(img) -> float:
 def enlarged(net, img, times: int):
     """`img` through `net`, `times` times over; bicubic where there is no network."""
     for _ in range(times):
-        img = imresize(img, 2) if net is None else enlarge(net, img, 2)
+        img = imresize(img, 2) if net is None else predict(net, img, 2)
     return img
 
 

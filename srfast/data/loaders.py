@@ -39,12 +39,12 @@ class _Group:
         return self.pairs[min(np.searchsorted(self.chance, rng.random()), len(self.pairs) - 1)]
 
 # %% ../../nbs/data/01_loaders.ipynb #2fe043e1
-def _cut_patch(pair: Pair, size: int, rng: np.random.Generator, turns: int) -> tuple[np.ndarray, np.ndarray]:
+def _cut_patch(pair: Pair, size: int, rng: np.random.Generator, symmetries: int) -> tuple[np.ndarray, np.ndarray]:
     "The same place in both pictures, turned the same way: one of `turns` symmetries."
     scale = pair.scale
     side = size // scale
     y, x = (rng.integers(n - side + 1) for n in pair.lr_img.shape[:2])
-    k = rng.integers(8) & {8: 7, 2: 2, 1: 0}[turns]
+    k = rng.integers(8) & {8: 7, 2: 2, 1: 0}[symmetries]
     hr = pair.hr[y * scale : (y + side) * scale, x * scale : (x + side) * scale]
     return _turn(pair.lr_img[y : y + side, x : x + side], k), _turn(hr, k)
 
@@ -108,14 +108,14 @@ class PatchLoader(ShownLoader):
         seed: int = 0,  # of the whole run
         first: int = 0,  # number of the first batch to give
         degradation: Degradation | None = None,  # makes the small patches anew in every batch; None: cuts them from the small pictures
-        turns: int = 8,  # symmetries a patch is seen in: 8, of the square; 2, left and right exchanged or not; 1, as it is
+        symmetries: int = 8,  # symmetries a patch is seen in: 8, of the square; 2, left and right exchanged or not; 1, as it is
         colors: bool = False,  # exchange red, green and blue at random
     ):
-        if turns not in (8, 2, 1):
-            raise ValueError(f"expected turns of 8, 2 or 1, got {turns}")
+        if symmetries not in (8, 2, 1):
+            raise ValueError(f"expected turns of 8, 2 or 1, got {symmetries}")
         self.groups = [_Group(pairs, scale, size) for scale in sorted({p.scale for p in pairs})]
         self.size, self.bs, self.steps, self.seed, self.first = size, bs, steps, seed, first
-        self.degradation, self.turns, self.colors = degradation, turns, colors
+        self.degradation, self.turns, self.colors = degradation, symmetries, colors
 
     def __len__(self) -> int:
         return self.steps
@@ -193,9 +193,9 @@ def patch_dataloaders(
     first: int = 0,  # number of the first batch
     valid_size: int = 384,  # largest side of what is measured
     degradation: Degradation | None = None,  # as `PatchLoader` takes it
-    turns: int = 8,  # as `PatchLoader` takes it
+    symmetries: int = 8,  # as `PatchLoader` takes it
     colors: bool = False,  # as `PatchLoader` takes it
 ) -> object:  # fastai `DataLoaders` with `train` and `valid`
     "Random patches to train on and the middles of pictures to measure on, for a fastai `Learner`."
     from fastai.data.core import DataLoaders
-    return DataLoaders(PatchLoader(train, size, bs, steps, seed, first, degradation, turns, colors), PictureLoader(valid, valid_size))
+    return DataLoaders(PatchLoader(train, size, bs, steps, seed, first, degradation, symmetries, colors), PictureLoader(valid, valid_size))

@@ -142,7 +142,7 @@ def read_pairs(
 
     with ThreadPoolExecutor(2) as pool:
         results = dict(zip(files, pool.map(attempt, files)))
-    bad = [told for told in results.values() if isinstance(told, str)]
+    bad = [message for message in results.values() if isinstance(message, str)]
     if len(bad) == len(results):
         raise ImageError(f"none of {len(files)} pictures can be used:\n" + "\n".join(bad[:5]))
     return {file: pairs for file, pairs in results.items() if not isinstance(pairs, str)}, bad

@@ -111,7 +111,7 @@ class Patches:
     shapes: np.ndarray  # (pictures, 2) their height and width
     stride: int  # between patches, in HR pixels
     fingerprint: dict  # of names, sizes and places
-    story: dict  # source and number of pictures
+    metadata: dict  # source and number of pictures
     skipped: tuple[str, ...]  # what was left out when it was written
 
     def pairs(self, i: int) -> list[Pair]:

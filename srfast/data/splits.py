@@ -34,7 +34,7 @@ class Split:
     train: list[Pair]  # of one or several scales
     valid: list[Pair]  # of the same scales
     fingerprint: dict  # how many pictures, and a hash of their names and sizes
-    story: dict  # what the weights will say of their data
+    metadata: dict  # what the weights will say of their data
     skipped: tuple[str, ...] = ()  # pictures that could not be used, and why
     degradation: Degradation | None = None  # how the small pictures were made; None: antialiased bicubic, or given
     given: bool = False  # the small pictures were there before: what is made anew would be of another kind
@@ -57,7 +57,7 @@ class Split:
             return self
         scales = sorted({pair.scale for pair in self.train})
         pages = [make_pair(draw_page(seed=seed + i), scale) for i in range(n) for scale in scales]
-        return replace(self, train=self.train + pages, story=self.story | {"drawn": n})
+        return replace(self, train=self.train + pages, metadata=self.metadata | {"drawn": n})
 
     def with_shrunk(self, parts: tuple[float, ...], least: int) -> "Split":
         "The same, with pictures to learn from also at these parts of their size, where shorter sides keep at least `least` pixels."
@@ -66,9 +66,9 @@ class Split:
 
     def __str__(self) -> str:
         scales = {p.scale for p in self.valid}
-        kind = "patches" if "patches" in self.story else "pictures"
-        told = f"{len(self.train) // len(scales)} {kind}, {len(self.valid) // len(scales)} kept out"
-        return told + (f", {len(self.skipped)} skipped" if self.skipped else "")
+        kind = "patches" if "patches" in self.metadata else "pictures"
+        message = f"{len(self.train) // len(scales)} {kind}, {len(self.valid) // len(scales)} kept out"
+        return message + (f", {len(self.skipped)} skipped" if self.skipped else "")
 
 # %% ../../nbs/data/05_splits.ipynb #9f3ceec2
 def _header_size(file: Path) -> tuple[int, int] | None:
@@ -98,8 +98,8 @@ def _complaint(hr: Path, lr_img: Path | None, scale: int) -> str | None:
     sizes = _header_size(lr_img), _header_size(hr)
     if None in sizes or all(abs(large - scale * small) < scale for small, large in zip(*sizes)):
         return None
-    told = [f"{w} x {h}" for h, w in sizes]
-    return f"{hr}: expected {scale} times {told[0]} ({lr_img.name}), got {told[1]}"
+    message = [f"{w} x {h}" for h, w in sizes]
+    return f"{hr}: expected {scale} times {message[0]} ({lr_img.name}), got {message[1]}"
 
 # %% ../../nbs/data/05_splits.ipynb #729dc49d
 def match_pairs(
@@ -112,7 +112,7 @@ def match_pairs(
     originals, small = _by_stem(Path(hr_folder)), _by_stem(inner[0] if inner else Path(lr_folder))
     marked = {stem: f"{stem}x{scale}" for stem in originals if f"{stem}x{scale}" not in originals}
     matched = {hr: small.get(marked.get(stem), small.get(stem)) for stem, hr in originals.items()}
-    bad = [told for hr, lr_img in matched.items() if (told := _complaint(hr, lr_img, scale))]
+    bad = [message for hr, lr_img in matched.items() if (message := _complaint(hr, lr_img, scale))]
     alone = (file for stem, file in small.items() if not originals.keys() & {stem, re.sub(r"x\d+$", "", stem)})
     bad += [f"{file}: no original of that name" for file in alone]
     if bad:
@@ -158,7 +158,7 @@ def _split_patches(file: Path, scales: tuple[int, ...], n_valid: int, seed: int)
     places = {Path(f"{i:09}", name): i for i, name in enumerate(held.names)}  # names may be equal
     train, valid = keep_out(list(places), n_valid, seed)
     cut = [pair for name in train for pair in held.pairs(places[name])]
-    return Split(cut, [held.picture(places[name]) for name in valid], held.fingerprint, held.story, held.skipped, given=True)
+    return Split(cut, [held.picture(places[name]) for name in valid], held.fingerprint, held.metadata, held.skipped, given=True)
 
 # %% ../../nbs/data/05_splits.ipynb #31afd432
 def read_split(

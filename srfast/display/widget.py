@@ -18,8 +18,8 @@ from ..networks.weights import list_weights
 
 # %% ../../nbs/display/01_widget.ipynb #8c8886ca
 def _compare(img: Image.Image, scale: float, model: str, detail: float = 0.0):
-    told = f"{model}, {scale:g}×" + (f", detail {detail:g}" if detail else "")
-    return before_after(img, upscale(img, scale, model=model, detail=detail), (f"before, {img.width} × {img.height}", told))
+    label = f"{model}, {scale:g}×" + (f", detail {detail:g}" if detail else "")
+    return before_after(img, upscale(img, scale, model=model, detail=detail), (f"before, {img.width} × {img.height}", label))
 
 # %% ../../nbs/display/01_widget.ipynb #06ac1cd3
 def widget(

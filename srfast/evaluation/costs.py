@@ -70,7 +70,7 @@ def model_costs(
         "multiply_adds": [net and multiply_adds(net, scale) for net in nets.values()],
         "ms_per_megapixel": [ms / megapixels for ms in cpu_times(models).values()] if timing else None,
         "generator": [getattr(getattr(net, "spec", None), "name", None) for net in nets.values()],
-        "seed": [net.info.story.get("seed") if hasattr(net, "info") else None for net in nets.values()],
+        "seed": [net.info.metadata.get("seed") if hasattr(net, "info") else None for net in nets.values()],
         "device": [device_of(model).type for model in models.values()],
     }
     table = pd.DataFrame({"model": list(models)} | rows)

@@ -105,7 +105,7 @@ def read_originals(
     bad = [f"{name}: expected at least {smallest} x {smallest} pixels, got {p.hr.shape[1]} x {p.hr.shape[0]}" for name, p in pairs.items()]
     if not good:
         raise ImageError("expected pictures to measure, got none: " + "; ".join(bad[:5]))
-    return good, [told for name, told in zip(pairs, bad) if name not in good]
+    return good, [message for name, message in zip(pairs, bad) if name not in good]
 
 # %% ../../nbs/evaluation/03_measure.ipynb #3ee00b25
 def _batches(pairs: Mapping[str, Pair], most: int = 2**14) -> Iterator[list[str]]:

@@ -73,6 +73,11 @@ def read_results(
     usual = pd.DataFrame(columns=["file", *_USUAL])
     return pd.concat([pd.read_csv(file).assign(file=file.stem) for file in found], ignore_index=True) if found else usual
 
+# %% ../../nbs/evaluation/02_results.ipynb #5204838c
+_DIGITS = {"psnr": 2, "ssim": 4, "ms_ssim": 4, "mse": 1, "l1": 2, "l1_sum": 0, "lpips": 4}
+_COSTS = ("parameters", "multiply_adds", "ms_per_megapixel")
+_COLUMNS = {"scale": 0, "pictures": 0, "parameters": 0, "multiply_adds": 1, "ms_per_megapixel": 0, "published": 2}
+
 # %% ../../nbs/evaluation/02_results.ipynb #f33bd751
 def metric_columns(
     table: pd.DataFrame,  # of measurements
@@ -98,11 +103,6 @@ def mean_table(
     wanted = {"pictures": ("picture", "count")} | {c: (c, "first") for c in table.columns if c not in (*keys, "picture")}
     wanted |= {c: (c, _mean) for c in metrics} | {f"{c}_infinite": (f"{c}_infinite", "sum") for c in infinite}
     return table.groupby(keys, sort=False, as_index=False).agg(**wanted)
-
-# %% ../../nbs/evaluation/02_results.ipynb #5204838c
-_DIGITS = {"psnr": 2, "ssim": 4, "ms_ssim": 4, "mse": 1, "l1": 2, "l1_sum": 0, "lpips": 4}
-_COSTS = ("parameters", "multiply_adds", "ms_per_megapixel")
-_COLUMNS = {"scale": 0, "pictures": 0, "parameters": 0, "multiply_adds": 1, "ms_per_megapixel": 0, "published": 2}
 
 # %% ../../nbs/evaluation/02_results.ipynb #302e69e5
 def _digits(metric: str) -> int:
@@ -206,14 +206,14 @@ class Results:
         "The table for a README."
         words = self.words()
         rows = [words.columns, ["---"] * words.shape[1], *words.values]
-        return "\n".join(["| " + " | ".join(row) + " |" for row in rows] + [f"\nLeft out: {told}" for told in self.skipped])
+        return "\n".join(["| " + " | ".join(row) + " |" for row in rows] + [f"\nLeft out: {message}" for message in self.skipped])
 
     def to_html(self) -> str:
         "The table for a page."
-        return self.words().to_html(index=False) + "".join(f"<p>Left out: {html.escape(told)}</p>" for told in self.skipped)
+        return self.words().to_html(index=False) + "".join(f"<p>Left out: {html.escape(message)}</p>" for message in self.skipped)
 
     def _repr_html_(self) -> str:
         return self.to_html()
 
     def __repr__(self) -> str:
-        return "\n".join([self.words().to_string(index=False), *(f"left out: {told}" for told in self.skipped)])
+        return "\n".join([self.words().to_string(index=False), *(f"left out: {message}" for message in self.skipped)])

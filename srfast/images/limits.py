@@ -27,11 +27,11 @@ DAMAGE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, At
 # %% ../../nbs/images/00_limits.ipynb #eb74a687
 def pixel_limit(
     which: str,  # 'in' for what is read, 'out' for what is made
-    wish: int | None = None,  # width x height, all frames together
+    limit: int | None = None,  # width x height, all frames together
 ) -> int:  # `wish`, or what the environment says, or the default: 178,956,970 in, 400,000,000 out
     "How many pixels are allowed; a `ValueError` if that is no whole number above 0."
     name = f"SRFAST_MAX_PIXELS_{which.upper()}"
-    given = os.environ.get(name, "") if wish is None else wish
+    given = os.environ.get(name, "") if limit is None else limit
     if given == "":
         return _LIMITS[which]
     if not re.fullmatch(r"0*[1-9][0-9]{0,17}", str(given)):

@@ -8,6 +8,7 @@ __all__ = ['Planes', 'carried', 'enlarged_info', 'split_img', 'join_img', 'bleed
 # %% ../../nbs/images/05_planes.ipynb #07376a7f
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -64,6 +65,13 @@ def _resized_xmp(
         xmp = re.sub(rb'((?:%s)(?:="|>))\d+' % names, rb"\g<1>%d" % n, xmp)
     return xmp
 
+# %% ../../nbs/images/05_planes.ipynb #71d84f0e
+def _number(value) -> float:
+    "Return `value` of EXIF as a number, 0 if it is none: a fraction may be n/0, of which Pillow before 13 makes no float."
+    with suppress(*DAMAGE):
+        return float(value) if math.isfinite(float(value)) else 0.0
+    return 0.0
+
 # %% ../../nbs/images/05_planes.ipynb #51c8e3fe
 def enlarged_info(
     info: dict,  # from `split_img`
@@ -81,8 +89,7 @@ def enlarged_info(
         info["xmp"] = _resized_xmp(info["xmp"], after)
     try:
         exif = copy_exif(info.get("exif", b""))
-        finer = {tag: float(exif[tag]) * factor for tag, factor in zip((282, 283), factors) if tag in exif}
-        exif.update({tag: dots for tag, dots in finer.items() if math.isfinite(dots)})
+        exif.update({tag: _number(exif[tag]) * factor for tag, factor in zip((282, 283), factors) if _number(exif.get(tag))})
         camera = exif.get_ifd(0x8769)
         camera.update({tag: n for tag, n in zip((0xA002, 0xA003), after) if tag in camera})
         return info | ({"exif": exif.tobytes()} if "exif" in info else {})

@@ -86,9 +86,9 @@ def _frames(img: Image.Image) -> dict[int, tuple[int, int]]:
     count = getattr(img, "n_frames", 1) if img.format in (*MOVING, "TIFF", None) else 1
     if img.format != "TIFF" or count == 1:
         return dict.fromkeys(range(count), img.size)
-    shown = img.tell()
+    current = img.tell()
     pages = {page: img.size for page in range(count) if not _is_small_copy(img, page)}
-    img.seek(shown)
+    img.seek(current)
     return pages or dict.fromkeys(range(count), img.size)
 
 # %% ../../nbs/images/03_read.ipynb #1ef79c87
@@ -160,8 +160,8 @@ def upright_size(
     img: Image.Image,  # from `open_img`, not yet decoded
 ) -> tuple[int, int]:  # (width, height) as it will stand, as far as its header tells
     "The size of the upright picture, known without decoding it."
-    told = img.format != "PNG" or "exif" in img.info  # Pillow decodes a PNG to look for EXIF behind its pixels
-    return img.size[::-1] if told and img.format != "TIFF" and _is_sideways(img) else img.size  # a TIFF's is upright already
+    known = img.format != "PNG" or "exif" in img.info  # Pillow decodes a PNG to look for EXIF behind its pixels
+    return img.size[::-1] if known and img.format != "TIFF" and _is_sideways(img) else img.size  # a TIFF's is upright already
 
 # %% ../../nbs/images/03_read.ipynb #9cc9fa13
 def _turned_deep(deep: np.ndarray, img: Image.Image) -> np.ndarray:
@@ -174,6 +174,12 @@ def _turned_deep(deep: np.ndarray, img: Image.Image) -> np.ndarray:
 # %% ../../nbs/images/03_read.ipynb #835a4be5
 _FEW_GREYS = {"L;2": 85, "L;4": 17}  # Pillow stretches greys of few bits to 255, but not the one that means clear
 
+# %% ../../nbs/images/03_read.ipynb #a60c93f7
+def _key_as_shown(img: Image.Image, raw: str):
+    "Return what is transparent in the values that Pillow shows; of single bits Pillow before 12.1 tells 0 or 1, and shows 0 or 255."
+    key = img.info["transparency"]
+    return 255 * bool(key) if img.mode == "1" else key * _FEW_GREYS.get(raw, 1)
+
 # %% ../../nbs/images/03_read.ipynb #5e9a71fe
 def _is_negative(img: Image.Image) -> bool:
     "Whether its values, which Pillow leaves as they are, go from white down to black; an `ImageError` if they mean neither way."
@@ -181,6 +187,8 @@ def _is_negative(img: Image.Image) -> bool:
     downwards = tags.get(262) == 0
     if img.mode == "L" and 2 in tags.get(339, ()) or img.mode in ("I", "F") and downwards:
         raise ImageError("expected values from black upwards, got signed bytes, or 32 bits from white downwards")
+    if tags.get(262) == 6 and raw_mode(img) == "R":  # Pillow before 13 takes them for red, green and blue
+        raise ImageError("expected a TIFF whose luminance and colour lie together, got planes of their own")
     return downwards and img.mode.startswith("I;16")
 
 # %% ../../nbs/images/03_read.ipynb #ede44871
@@ -190,6 +198,7 @@ def upright(
 ) -> Image.Image:  # a decoded copy, turned as its EXIF says, the tag reset; a `Picture` if it has more than PIL can hold
     "The frame that `img` shows, decoded and upright; an `ImageError` if it is damaged. EXIF that cannot be read is dropped."
     with named_errors(name):
+        _drop_other_palette(img)
         raw, deep, negative = raw_mode(img), deep_values(img), _is_negative(img)
         low, sideways = lower_bytes(img) if is_deep(img) else None, _is_sideways(img)
         if sideways and img.format == "TIFF":  # by its name Pillow maps the file to memory as if it were upright already
@@ -208,8 +217,8 @@ def upright(
         if negative:
             info, img = img.info, Image.fromarray(65535 - np.asarray(img).astype(np.uint16))
             img.info = info
-        if raw in _FEW_GREYS and "transparency" in img.info:
-            img.info["transparency"] *= _FEW_GREYS[raw]
+        if "transparency" in img.info:
+            img.info["transparency"] = _key_as_shown(img, raw)
         key = img.info.get("transparency")
         if key is not None and img.mode.startswith("I;16"):
             deep = np.asarray(img)[..., None].astype(np.uint16)
@@ -229,7 +238,7 @@ def read_frames(
     if isinstance(img, Picture) and img.n_frames > 1:
         yield from (upright(frame, name) for frame in img.as_shown())
         return
-    limit, seen, numbers, shown = pixel_limit("in", max_pixels), 0, list(_frames(img)), img.tell()
+    limit, seen, numbers, current = pixel_limit("in", max_pixels), 0, list(_frames(img)), img.tell()
     for count, number in enumerate(numbers, 1):
         if number != img.tell():
             with named_errors(name), pillow_limit(limit):
@@ -241,9 +250,9 @@ def read_frames(
         if len(numbers) > 1 and img.format in MOVING:
             frame.info.setdefault("duration", 0)
         yield frame
-    if shown != img.tell():
+    if current != img.tell():
         with named_errors(name), pillow_limit(limit):
-            img.seek(shown)
+            img.seek(current)
 
 # %% ../../nbs/images/03_read.ipynb #d5166900
 def gather(

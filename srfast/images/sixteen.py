@@ -39,6 +39,12 @@ def is_deep(img: Image.Image) -> bool:
         return False
     return True
 
+# %% ../../nbs/images/02_sixteen.ipynb #d5b21e88
+def _drop_other_palette(img: Image.Image) -> None:
+    "Forget the palette of a page seen before: Pillow before 13 keeps it, and then cannot decode a page without one."
+    if img.format == "TIFF" and img.mode not in ("P", "PA"):
+        img.palette = None
+
 # %% ../../nbs/images/02_sixteen.ipynb #236d5d8e
 def lower_bytes(img: Image.Image) -> Image.Image:
     "The picture that `img` will be, made of the lower bytes; of grey and alpha both bytes of both, in four channels."
@@ -46,6 +52,7 @@ def lower_bytes(img: Image.Image) -> Image.Image:
     with pillow_limit(img.width * img.height):
         low = Image.open(io.BytesIO(img.fp.read()), formats=(img.format,))
     low.seek(img.tell())
+    _drop_other_palette(low)
     raw = raw_mode(low)
     raw = "RGBA" if raw == "LA;16B" else raw[:-4] + _LOWER[raw[-4:]]
     low.tile = [t._replace(args=raw if isinstance(t.args, str) else (raw, *t.args[1:])) for t in low.tile]
@@ -89,12 +96,12 @@ class Picture(Image.Image):
 
     def as_shown(self) -> list[Image.Image]:
         "The frames, the one that is shown with all that was done to it."
-        shown = self.frames[self._frame]
-        if (self.im, self.mode, self.info) == (shown.im, shown.mode, shown.info):
+        current = self.frames[self._frame]
+        if (self.im, self.mode, self.info) == (current.im, current.mode, current.info):
             return self.frames
-        shown = self._new(self.im)
-        shown.info = self.info
-        return [*self.frames[: self._frame], shown, *self.frames[self._frame + 1 :]]
+        current = self._new(self.im)
+        current.info = self.info
+        return [*self.frames[: self._frame], current, *self.frames[self._frame + 1 :]]
 
     def __reduce__(self):  # so that it goes whole from process to process
         return Picture, (self.as_shown(), self.deep if self.n_frames == 1 else None), self._frame

@@ -16,7 +16,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from ..core import ImageError, whole_file
 from .exif import copy_exif
@@ -107,6 +107,13 @@ def _cmyk_to_rgb(img: Image.Image) -> Image.Image:
     rgb.info = {key: value for key, value in img.info.items() if key != "icc_profile"}
     return rgb
 
+# %% ../../nbs/images/06_write.ipynb #3d1f0c52
+def _holds(img: Image.Image, kind: str) -> bool:
+    "Whether `kind` knows the mode of `img` and can mark what is transparent as `img` does: by a key, a palette or an alpha channel."
+    if img.mode not in _HOLDS[kind] or not img.has_transparency_data or img.mode.endswith("A"):
+        return img.mode in _HOLDS[kind]
+    return kind == "PNG" and img.mode != "1" or kind == "GIF" and img.mode == "P" and isinstance(img.info.get("transparency"), int)
+
 # %% ../../nbs/images/06_write.ipynb #6be386f8
 def _few_colors(img: Image.Image, clear_too: bool = False) -> Image.Image:
     "P with the 256 colours that fit `img` best; 255 and a clear one where alpha is below half, or on wish."
@@ -123,8 +130,8 @@ def _few_colors(img: Image.Image, clear_too: bool = False) -> Image.Image:
 
 # %% ../../nbs/images/06_write.ipynb #c6650524
 def _fit_mode(img: Image.Image, kind: str) -> Image.Image:
-    "`img`, converted if `kind` does not know its mode; what travels stays in `info`."
-    if img.mode in _HOLDS[kind]:
+    "Return `img`, converted if `kind` cannot hold it as it is; what travels stays in `info`."
+    if _holds(img, kind):
         return img
     if img.mode == "CMYK":
         return _cmyk_to_rgb(img)
@@ -172,19 +179,36 @@ def _extras(img: Image.Image, kind: str) -> dict:
 def _tiff_extras(extra: dict) -> dict:
     "EXIF with XMP in it, as Pillow writes both, and a value for everything: a page without takes what the first page has."
     exif = copy_exif(extra.get("exif", b""))
+    for tag in [tag for tag, value in exif.items() if isinstance(value, TiffImagePlugin.IFDRational) and not value.denominator]:
+        del exif[tag]  # no number, which libtiff refuses
     if "xmp" in extra:
         exif[700] = extra["xmp"]
     packed = {} if 0x8769 not in exif and 0x8825 not in exif else {"compression": None}
     return {"exif": exif, "dpi": extra.get("dpi")} | packed
 
 # %% ../../nbs/images/06_write.ipynb #508bf9b1
+_LONGEST_MS = 655_350  # of a frame: what a GIF can say
+
 def _duration(img: Image.Image, kind: str) -> int:
-    "Milliseconds, within what every format can hold: in a GIF hundredths of a second, beyond a minute whole seconds."
+    "Return milliseconds, within what every format can hold: in a GIF hundredths of a second."
     ms = img.info.get("duration", 0)
-    ms = min(ms, 655_350) if isinstance(ms, (int, float)) and ms >= 0 else 0
+    ms = min(ms, _LONGEST_MS) if isinstance(ms, (int, float)) and ms >= 0 else 0
     if kind == "GIF" and ms:
         return max(int(ms / 10 + 0.5), 1) * 10
-    return round(ms) if ms <= 60_000 else round(ms / 1000) * 1000
+    return round(ms)
+
+# %% ../../nbs/images/06_write.ipynb #0f93ad57
+def _bounded(frames: list[Image.Image], durations: list[int]) -> list[int]:
+    "Return durations such that equal frames in a row, which Pillow makes one of, do not last longer than a GIF can say."
+    if sum(durations) <= _LONGEST_MS:
+        return durations
+    bounded, before, lasts = [], None, 0
+    for frame, ms in zip(frames, durations):
+        shown = frame.convert("RGBA").tobytes()
+        lasts = lasts if shown == before else 0
+        bounded.append(min(ms, _LONGEST_MS - lasts))
+        before, lasts = shown, lasts + bounded[-1]
+    return bounded
 
 # %% ../../nbs/images/06_write.ipynb #a11ce0f5
 def _alike(frames: list[Image.Image]) -> list[Image.Image]:
@@ -201,6 +225,20 @@ def _alike(frames: list[Image.Image]) -> list[Image.Image]:
             new.putpalette(palette[: 3 * clear] + list(unused) + palette[3 * clear + 3 :])
     return alike
 
+# %% ../../nbs/images/06_write.ipynb #58c2a9e4
+def _one_mode(frames: list[Image.Image]) -> list[Image.Image]:
+    "Return the frames of a PNG in one mode that holds them all: the file has one palette, and Pillow before 13 mixes up several."
+    kinds = {(frame.mode, str(frame.getpalette(None)), str(frame.info.get("transparency"))) for frame in frames}
+    if len(kinds) == 1:
+        return frames
+    mode = "RGBA" if any(frame.has_transparency_data for frame in frames) else "RGB"
+    alike = []
+    for frame in frames:
+        values = upper_bits(np.asarray(frame)) if frame.mode.startswith("I;16") else None
+        alike.append((frame if values is None else Image.fromarray(values)).convert(mode))
+        alike[-1].info = {key: value for key, value in frame.info.items() if key != "transparency"}
+    return alike
+
 # %% ../../nbs/images/06_write.ipynb #b6083794
 def _motion(frames: list[Image.Image], kind: str) -> dict:
     "What `Image.save` needs to know of several frames."
@@ -212,12 +250,43 @@ def _motion(frames: list[Image.Image], kind: str) -> dict:
     if kind == "PNG" and first.info.get("default_image"):
         extra["default_image"], durations = True, durations[1:]
     if kind == "GIF":
+        durations = _bounded(frames, durations)
         extra["disposal"] = 2 if any("transparency" in frame.info for frame in frames) else 1
     if kind == "PNG":
         extra |= {"disposal": 0, "blend": 0}
     if loop is not None or kind != "GIF":
         extra["loop"] = min(loop, 65535) if isinstance(loop, int) and loop >= 0 else 1
     return extra | {"duration": durations}
+
+# %% ../../nbs/images/06_write.ipynb #9b7e41d0
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+# %% ../../nbs/images/06_write.ipynb #2f6a90cb
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    "Yield name and body of each chunk of a PNG file."
+    at = len(_PNG)
+    while at < len(data):
+        size, name = struct.unpack_from(">I4s", data, at)
+        yield name, data[at + 8 : at + 8 + size]
+        at += 12 + size
+
+# %% ../../nbs/images/06_write.ipynb #64e8b17d
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+# %% ../../nbs/images/06_write.ipynb #c40d7a16
+def _timed(data: bytes, durations: list[int]) -> Iterator[bytes]:
+    "Yield the parts of a PNG animation whose frames last one millisecond each, with the durations they should have."
+    durations = list(durations)
+    yield _PNG
+    for name, body in _chunks(data):
+        if name == b"fcTL":
+            numerator, denominator = struct.unpack_from(">HH", body, 20)
+            merged = max(round(1000 * numerator / denominator), 1)  # equal frames become one, which lasts as long as they all
+            ms, durations = sum(durations[:merged]), durations[merged:]
+            unit = next((unit for unit in (1, 10, 100) if ms <= 65535 * unit), 1000)
+            body = body[:20] + struct.pack(">HH", min(round(ms / unit), 65535), 1000 // unit) + body[24:]
+        yield _chunk(name, body)
 
 # %% ../../nbs/images/06_write.ipynb #1345ea2f
 def _deep_png(deep: np.ndarray, mode: str, extra: dict) -> Iterator[bytes]:
@@ -227,17 +296,13 @@ def _deep_png(deep: np.ndarray, mode: str, extra: dict) -> Iterator[bytes]:
     h, w, c = deep.shape
     rows = np.ascontiguousarray(deep.astype(">u2")).view(np.uint8).reshape(h, -1)
     rows = np.concatenate([np.ones((h, 1), np.uint8), rows[:, : 2 * c], rows[:, 2 * c :] - rows[:, : -2 * c]], 1)
-    data, at = file.getvalue(), 8
-    yield data[:8]
-    while at < len(data):
-        size, name = struct.unpack_from(">I4s", data, at)
-        body = data[at + 8 : at + 8 + size]
+    yield _PNG
+    for name, body in _chunks(file.getvalue()):
         if name == b"IHDR":
             body = struct.pack(">IIB", w, h, 16) + body[9:]
         if name == b"IDAT":
             body = zlib.compress(rows, 6)
-        yield struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-        at += 12 + size
+        yield _chunk(name, body)
 
 # %% ../../nbs/images/06_write.ipynb #e13112f4
 def _deep_tiff(deep: np.ndarray, mode: str, extra: dict) -> Iterator[bytes]:
@@ -264,7 +329,7 @@ def _save(frames: list[Image.Image], path: Path, kind: str, options: dict) -> No
         frames = frames[1:] or frames
     mode, deep = frames[0].mode, [deep_values(frame) for frame in frames]
     frames = [_fit_mode(frame, kind) for frame in frames]
-    frames = _alike(frames) if kind == "GIF" else frames
+    frames = _alike(frames) if kind == "GIF" else _one_mode(frames) if kind == "PNG" else frames
     extra = _extras(frames[0], kind)
     if len(frames) == 1 and deep[0] is not None and kind in ("PNG", "TIFF") and (kind, mode) != ("PNG", "CMYK"):
         parts = (_deep_png if kind == "PNG" else _deep_tiff)(deep[0], mode, extra)
@@ -277,7 +342,13 @@ def _save(frames: list[Image.Image], path: Path, kind: str, options: dict) -> No
         for page in frames[1:]:
             page.encoderinfo = options | _extras(page, kind)
     motion = _motion(frames, kind) if len(frames) > 1 else {}
-    frames[0].save(path, kind, **options | extra | motion)
+    if kind != "PNG" or not motion:
+        frames[0].save(path, kind, **options | extra | motion)
+        return
+    file, durations = io.BytesIO(), motion["duration"]
+    frames[0].save(file, kind, **options | extra | motion | {"duration": [1] * len(durations)})
+    with open(path, "wb") as target:
+        target.writelines(_timed(file.getvalue(), durations))
 
 # %% ../../nbs/images/06_write.ipynb #993c93bd
 def write_img(

@@ -31,7 +31,7 @@ from ..images.read import frame_count, gather, open_img, read_frames, upright_si
 from ..images.resize import imresize
 from .confidence import trust_map
 from .exact import enlarge_mask, is_hard_mask, restore_flat
-from .tiles import count_tiles, enlarge
+from .tiles import count_tiles, upscale_tiled
 from ..networks.external import is_foreign, load_foreign
 from ..networks.weights import blend, find_weights, list_weights, load_generator, read_info
 
@@ -48,16 +48,16 @@ def check_scale(
     return float(scale)
 
 # %% ../../nbs/inference/03_upscaler.ipynb #5370aee5
-def _pixels(wish, n: int = 1):
+def _pixels(target, n: int = 1):
     "`wish` as one whole number or a tuple of `n`; None stays None."
-    if wish is None:
+    if target is None:
         return None
     try:
-        numbers = tuple(index(x) for x in (wish if n > 1 else (wish,)))
+        numbers = tuple(index(x) for x in (target if n > 1 else (target,)))
     except TypeError:
         numbers = ()
     if len(numbers) != n:
-        raise ValueError(f"expected {'a whole number' if n == 1 else f'{n} whole numbers'} of pixels, got {wish!r}")
+        raise ValueError(f"expected {'a whole number' if n == 1 else f'{n} whole numbers'} of pixels, got {target!r}")
     return numbers if n > 1 else numbers[0]
 
 # %% ../../nbs/inference/03_upscaler.ipynb #7c350219
@@ -83,7 +83,7 @@ def target_shape(
         shape = (size[1], size[0])
     elif width is not None or height is not None:
         scale = width / w if width is not None else height / h
-        shape = tuple(max(1, round(n * scale)) if wish is None else wish for wish, n in ((height, h), (width, w)))
+        shape = tuple(max(1, round(n * scale)) if target is None else target for target, n in ((height, h), (width, w)))
     else:
         scale = check_scale(scale)  # numpy's small integers would overflow
         shape = (round(h * scale), round(w * scale))
@@ -196,7 +196,7 @@ class _Report:
     "Tells how far it is: a bar that appears after two seconds, or a function called with the fraction done."
 
     def __init__(self, progress: bool | Callable[[float], None] | None, frames: int = 1):
-        self.frames, self.frame, self.total, self.done, self.told = frames, -1, 1, 0, 0.0
+        self.frames, self.frame, self.total, self.done, self.reported = frames, -1, 1, 0, 0.0
         self.call = progress if callable(progress) else None
         show = is_watched() if progress is None else progress is True
         form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
@@ -211,8 +211,8 @@ class _Report:
         self.tell((self.frame + self.done / self.total) / self.frames)
 
     def tell(self, fraction: float) -> None:
-        self.bar.update(fraction - self.told)
-        self.told = fraction
+        self.bar.update(fraction - self.reported)
+        self.reported = fraction
         if self.call:
             self.call(fraction)
 
@@ -220,7 +220,7 @@ class _Report:
         return self
 
     def __exit__(self, kind, *error) -> None:
-        if kind is None and self.told < 1:
+        if kind is None and self.reported < 1:
             self.tell(1.0)
         self.bar.close()
 
@@ -245,7 +245,7 @@ def _enlarge_plane(upscaler, color: np.ndarray, nets: list[nn.Module], shape: tu
     for net in nets:
         spread = None if doubt is None else np.empty([n * net.scale for n in large.shape[:2]], np.float32)
         options = dict(bf16=upscaler.bf16(net), ensemble=upscaler.ensemble, batch=upscaler.batch)
-        large = enlarge(net, large, upscaler.tile, spread=spread, on_tile=report.step, **options)
+        large = upscale_tiled(net, large, upscaler.tile, spread=spread, on_tile=report.step, **options)
         if doubt is not None:
             np.hypot(doubt, imresize(spread, size=shape).clip(0), out=doubt)
     if large.shape[:2] != shape:
@@ -378,48 +378,48 @@ class Upscaler:
         progress: bool | Callable[[float], None] | None = None,  # None: a bar after 2 s where someone watches; or f(fraction)
     ):  # of the kind of `img`; paths, bytes and files give a PIL image, a `Picture` where there are several frames or deep colour
         "The picture enlarged, of the same kind, mode and type, with transparency, depth, frames, profile, EXIF, XMP, size on paper."
-        wish = dict(scale=scale, size=size, width=width, height=height, longest=longest)
+        target = dict(scale=scale, size=size, width=width, height=height, longest=longest)
         if isinstance(img, (list, tuple)):
             parts = [_part(progress, i, len(img)) for i in range(len(img))]
-            return [self(one, **wish, return_trust=return_trust, progress=part) for one, part in zip(img, parts)]
+            return [self(one, **target, return_trust=return_trust, progress=part) for one, part in zip(img, parts)]
         maps = [] if return_trust else None
-        result = self._upscale(img, wish, maps, progress)
+        result = self._upscale(img, target, maps, progress)
         several = isinstance(img, Tensor) and img.ndim == 4 or return_trust and len(maps) > 1
         return (result, maps if several else maps[0]) if return_trust else result
 
-    def _upscale(self, img, wish: dict, maps: list | None, progress):
+    def _upscale(self, img, target: dict, maps: list | None, progress):
         "One picture of any kind; its trust map, or those of its frames, go to `maps`."
         if isinstance(img, Tensor) and img.ndim == 4:
-            results = [self._upscale(one, wish, maps, _part(progress, i, len(img))) for i, one in enumerate(img)]
-            return torch.stack(results) if results else img.new_empty((0, img.shape[1], *target_shape(*img.shape[2:], **wish)))
+            results = [self._upscale(one, target, maps, _part(progress, i, len(img))) for i, one in enumerate(img)]
+            return torch.stack(results) if results else img.new_empty((0, img.shape[1], *target_shape(*img.shape[2:], **target)))
         if isinstance(img, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(img, "read"):
             with open_img(img, max_pixels=self.max_pixels_in) as opened:
-                return _upscale_frames(self, opened, source_name(img), wish, maps, progress)
+                return _upscale_frames(self, opened, source_name(img), target, maps, progress)
         if isinstance(img, Image.Image):
-            return _upscale_frames(self, img, "the given picture", wish, maps, progress)
+            return _upscale_frames(self, img, "the given picture", target, maps, progress)
         planes, back = _take_apart(img)
-        shape = _allowed_shape(self, planes.color.shape[:2], wish, "the given picture")
+        shape = _allowed_shape(self, planes.color.shape[:2], target, "the given picture")
         with _Report(progress) as report:
             return back(_enlarge_planes(self.suited(planes.color if planes.two_valued else img), planes, shape, report, maps))
 
 # %% ../../nbs/inference/03_upscaler.ipynb #592a407f
-def _allowed_shape(upscaler, shape: tuple[int, int], wish: dict, name: str, frames: int = 1) -> tuple[int, int]:
+def _allowed_shape(upscaler, shape: tuple[int, int], target: dict, name: str, frames: int = 1) -> tuple[int, int]:
     "The (height, width) of the result; a `PixelLimitError` if all frames of it are more than allowed."
-    h, w = target_shape(*shape, **wish)
+    h, w = target_shape(*shape, **target)
     if h * w * frames > upscaler.max_pixels_out:
         several = f" in {frames} frames" if frames > 1 else ""
         raise PixelLimitError(f"{name}: expected a result of at most {upscaler.max_pixels_out:,} pixels, got {w} x {h}{several}")
     return h, w
 
 # %% ../../nbs/inference/03_upscaler.ipynb #f17db5d9
-def _upscale_frames(upscaler, img: Image.Image, name: str, wish: dict, maps: list | None, progress) -> Image.Image:
+def _upscale_frames(upscaler, img: Image.Image, name: str, target: dict, maps: list | None, progress) -> Image.Image:
     "A PIL image, decoded or not, enlarged frame by frame."
     frames, results, made, auto = frame_count(img), [], 0, bool(upscaler.choices)
     if 0 not in img.size:
-        _allowed_shape(upscaler, upright_size(img)[::-1], wish, name, 1 if img.format == "TIFF" else frames)
+        _allowed_shape(upscaler, upright_size(img)[::-1], target, name, 1 if img.format == "TIFF" else frames)
     with _Report(progress, frames) as report:
         for frame in read_frames(img, name, max_pixels=upscaler.max_pixels_in):
-            shape = _allowed_shape(upscaler, frame.size[::-1], wish, name)
+            shape = _allowed_shape(upscaler, frame.size[::-1], target, name)
             made += shape[0] * shape[1]
             if made > upscaler.max_pixels_out:
                 raise PixelLimitError(f"{name}: expected a result of at most {upscaler.max_pixels_out:,} pixels, got {made:,} and more")

@@ -54,20 +54,20 @@ def _noise(channels: int, side: int, device) -> Tensor:
 # %% ../../nbs/networks/12_external.ipynb #e3a7c123
 def _probe(call: Callable[[Tensor], Tensor], device) -> tuple[int, int, int]:
     "Channels, scale and multiple of a network; a `ValueError` that says what came of trying."
-    told = ""
+    message = ""
     for channels in (3, 1):
         for multiple in (1, 2, 4, 8, 16, 32, 64):
             side = 64 + multiple
             try:
                 shape = tuple(call(_noise(channels, side, device)).shape)
             except Exception as e:
-                told = told or f"{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}"
+                message = message or f"{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}"
                 continue
             scale = shape[-1] // side
             if shape == (1, channels, side * scale, side * scale) and scale > 1:
                 return channels, scale, multiple
-            told = f"{shape} for (1, {channels}, {side}, {side})"
-    raise ValueError(f"expected a network that enlarges (N,3,H,W) or (N,1,H,W) by a whole factor above 1, got {told}")
+            message = f"{shape} for (1, {channels}, {side}, {side})"
+    raise ValueError(f"expected a network that enlarges (N,3,H,W) or (N,1,H,W) by a whole factor above 1, got {message}")
 
 # %% ../../nbs/networks/12_external.ipynb #23164600
 def _measure_overlap(net: Foreign, channels: int, farthest: int = 64) -> int:

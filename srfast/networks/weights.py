@@ -33,14 +33,14 @@ class WeightsInfo:
     generator: str  # name in the zoo
     scale: int  # enlargement
     options: dict = field(default_factory=dict)  # other options of the network
-    story: dict = field(default_factory=dict)  # data, recipe, seed, steps, device, figures, licence of the data
+    metadata: dict = field(default_factory=dict)  # data, recipe, seed, steps, device, figures, licence of the data
     scales: tuple[int, ...] = ()  # all the enlargements these weights serve, where they are several
     version: str = __version__  # of srfast, when written
 
     @property
     def bf16_proven(self) -> bool:
         "Whether bfloat16 was measured to change the PSNR of Kodak24 by less than .01 dB, with flat pictures still exact."
-        return abs(self.story.get("bf16_psnr_change", 1)) < 0.01
+        return abs(self.metadata.get("bf16_psnr_change", 1)) < 0.01
 
 # %% ../../nbs/networks/11_weights.ipynb #1ba8143a
 def write_weights(
@@ -63,17 +63,17 @@ def save_weights(
     path: str | Path,  # where to; ends in .safetensors
     *,
     options: dict | None = None,  # what was given to `create_generator` beside name and scale
-    story: dict | None = None,  # anything JSON can hold
+    metadata: dict | None = None,  # anything JSON can hold
     scales: tuple[int, ...] = (),  # all the enlargements these weights serve, where they are several
     half: bool = False,  # store as float16, half the size
 ) -> Path:  # `path`
     "Writes the weights of `net` and their story, whole or not at all."
-    info = WeightsInfo(net.spec.name, net.scale, options or {}, story or {}, tuple(scales))
+    info = WeightsInfo(net.spec.name, net.scale, options or {}, metadata or {}, tuple(scales))
     return write_weights(net.state_dict(), path, info, half=half)
 
 # %% ../../nbs/networks/11_weights.ipynb #36391311
-_KINDS = {"generator": str, "scale": int, "options": dict, "story": dict, "scales": (list, tuple)}
-_STORY = {"bf16_psnr_change": (int, float), "seed": int}  # what others compute with, left out where it is of another kind
+_KINDS = {"generator": str, "scale": int, "options": dict, "metadata": dict, "scales": (list, tuple)}
+_METADATA = {"bf16_psnr_change": (int, float), "seed": int}  # what others compute with, left out where it is of another kind
 
 # %% ../../nbs/networks/11_weights.ipynb #09a5b66d
 def read_info(
@@ -92,12 +92,13 @@ def read_info(
     if header is None:
         raise WeightsError(f"{path}: a safetensors file, but not of srfast: its header names no generator")
     try:
-        info = WeightsInfo(**json.loads(header))
+        fields = json.loads(header)
+        info = WeightsInfo(**({"metadata": fields.pop("story")} if "story" in fields else {}), **fields)  # its name before 0.2
         if not all(isinstance(getattr(info, name), kind) for name, kind in _KINDS.items()) or set(map(type, info.scales)) - {int}:
             raise TypeError("a value of another kind")
         if min((info.scale, *info.scales)) < 1:
             raise ValueError("a scale below 1")
-        return replace(info, story={k: v for k, v in info.story.items() if isinstance(v, _STORY.get(k, object))})
+        return replace(info, metadata={k: v for k, v in info.metadata.items() if isinstance(v, _METADATA.get(k, object))})
     except (TypeError, ValueError) as e:
         raise WeightsError(f"{path}: header not understood ({e}); written by a newer srfast?") from None
 
@@ -142,7 +143,7 @@ def _sha256(path) -> str:
 def add_bundled(
     run: str | Path,  # weights file, or folder of a training run
     model: str,  # what users call it: `photo`
-    story: dict | None = None,  # added to the story in the file
+    metadata: dict | None = None,  # added to the story in the file
     folder: str | Path = _FOLDER,  # where bundled weights lie
 ) -> Path:  # the new file
     "Puts trained weights among those that come with srfast, as float16, and lists them."
@@ -152,8 +153,8 @@ def add_bundled(
     folder.mkdir(exist_ok=True)
     marks = "".join(f"_x{scale}" for scale in info.scales or (info.scale,))
     target = folder / f"{info.generator}.{model}{marks}.safetensors"
-    net, story = load_generator(str(run)), info.story | (story or {})
-    save_weights(net, target, options=info.options, story=story, scales=info.scales, half=True)
+    net, metadata = load_generator(str(run)), info.metadata | (metadata or {})
+    save_weights(net, target, options=info.options, metadata=metadata, scales=info.scales, half=True)
     index = {f.name: _sha256(f) for f in sorted(folder.glob("*.safetensors"))}
     with whole_file(folder / "index.json") as tmp:
         tmp.write_text(json.dumps(index, indent=1) + "\n")
@@ -214,6 +215,6 @@ def blend(
     if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in others.items()}:
         raise WeightsError("expected two networks of the same shape")
     other.load_state_dict({k: torch.lerp(v, others[k], share) if v.is_floating_point() else v for k, v in own.items()})
-    worse = max((info.story.get("bf16_psnr_change", 1) for info in (net.info, other.info)), key=abs)
-    other.info = replace(other.info, story=other.info.story | {"bf16_psnr_change": worse})
+    worse = max((info.metadata.get("bf16_psnr_change", 1) for info in (net.info, other.info)), key=abs)
+    other.info = replace(other.info, metadata=other.info.metadata | {"bf16_psnr_change": worse})
     return other

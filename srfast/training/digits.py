@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from ..core import ImageError, WeightsError, wants_bf16
 from ..networks.critics import DigitsClassifier
 from ..data.splits import folder_of
-from .stages import Average, Bf16, Clip, Stage, StageLearner, StepRate, stage_optimizer
+from .stages import EMA, Bf16, Clip, Stage, StageLearner, StepRate, stage_optimizer
 from .trainer import Recipe
 from ..networks.weights import WeightsInfo, find_weights, read_info, read_state, write_weights
 
@@ -113,7 +113,7 @@ class DigitSplit:
 
     train: Digits
     valid: Digits
-    story: dict  # what the weights will say of their data
+    metadata: dict  # what the weights will say of their data
 
     @property
     def fingerprint(self) -> dict:
@@ -148,12 +148,12 @@ class DigitsRecipe(Recipe):
         "A `Learner` for one stage."
         stage = self.stages[index]
         dls = self.loaders(split, stage, self.seed + 1000 * index, done)
-        cbs = [Average(net, self.ema, done), Clip(stage), StepRate(stage, done)]
+        cbs = [EMA(net, self.ema, done), Clip(stage), StepRate(stage, done)]
         if wants_bf16(self.precision, next(net.parameters()).device):
             cbs.append(Bf16())
         return StageLearner(dls, net, F.cross_entropy, opt_func=stage_optimizer(stage), metrics=[accuracy], cbs=cbs)
 
-    def shown(self, files) -> list:
+    def samples(self, files) -> list:
         "Nothing."
         return []
 
@@ -161,9 +161,9 @@ class DigitsRecipe(Recipe):
         "Nothing to show."
         return []
 
-    def write(self, state: dict[str, Tensor], path: Path, story: dict) -> None:
+    def write(self, state: dict[str, Tensor], path: Path, metadata: dict) -> None:
         "Writes the weights with their story."
-        write_weights(state, path, WeightsInfo(self.generator, self.scale, self.options, story))
+        write_weights(state, path, WeightsInfo(self.generator, self.scale, self.options, metadata))
 
 # %% ../../nbs/training/10_digits.ipynb #89b6687d
 def load_digits_classifier(

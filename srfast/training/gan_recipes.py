@@ -37,14 +37,14 @@ def digit_pairs(
 class DigitsGanRecipe(GanRecipe):
     "A GAN that learns on MNIST's files."
 
-    turns: int = 1  # digits are shown as they are
+    symmetries: int = 1  # digits are shown as they are
 
     def read(self, data: str | Path) -> Split:
         "Nine tenths to learn from; of the rest `n_valid` to measure on."
         train, valid = read_digits(folder_of(data))
-        side, story = self.stages[-1].size, {"data": Path(data).name, "pictures": len(train)}
+        side, metadata = self.stages[-1].size, {"data": Path(data).name, "pictures": len(train)}
         pairs = [digit_pairs(imgs, side, self.scale) for imgs in (train.imgs, valid.imgs[: self.n_valid])]
-        return Split(*pairs, DigitSplit(train, valid, {}).fingerprint, story)
+        return Split(*pairs, DigitSplit(train, valid, {}).fingerprint, metadata)
 
 # %% ../../nbs/training/11_gan_recipes.ipynb #109dbc96
 def dcgan_stages(
@@ -54,7 +54,7 @@ def dcgan_stages(
 ) -> tuple[Stage, ...]:
     "Pixels, then the game; in the small variant the critic learns alone in between. Source: Garcia, srez (2016)."
     if small:
-        rule = dict(momentum=0.5, game="hinge", loss={"l1": 0.9, "consistency": consistency}, adversarial=0.02, whole=True)
+        rule = dict(momentum=0.5, adversarial_loss="hinge", loss={"l1": 0.9, "consistency": consistency}, adversarial=0.02, whole=True)
         critic = GanStage("critic", size, 16, 1, 250, lr_max=4e-4, only_critic=True, **rule)
         game = GanStage("gan", size, 16, 4, 250, lr_max=2e-4, critic_lr=2.0, **rule)
         return Stage("pixels", size, 16, 6, 250, loss="mse", whole=True), critic, game
@@ -81,7 +81,7 @@ def srgan_recipes() -> list[GanRecipe]:  # full and small
         Stage("srresnet", 64, 16, 20, 1021, lr_max=1e-4, loss="mse", whole=True),
         GanStage("gan", 64, 16, 20, 1021, lr_max=1e-4, loss={"vgg54": 1.0}, adversarial=1e-3, whole=True),
     )
-    rule = dict(game="hinge", loss={"l1": 5.0, "consistency": 5.0, "feature_small": 0.4}, adversarial=0.07, whole=True)
+    rule = dict(adversarial_loss="hinge", loss={"l1": 5.0, "consistency": 5.0, "feature_small": 0.4}, adversarial=0.07, whole=True)
     small = (
         Stage("srresnet", 64, 16, 8, 250, loss="mse", whole=True),
         GanStage("critic", 64, 16, 1, 250, lr_max=3e-4, only_critic=True, **rule),
@@ -106,10 +106,10 @@ def residual_recipes() -> list[GanRecipe]:  # full and small
 _CRAPPIFY = Degradation(scale=4, method="bilinear", jpeg=(40, 80))
 
 
-def _nogan(critic: GanStage, game: GanStage) -> tuple[Stage, ...]:
+def _nogan(critic: GanStage, gan: GanStage) -> tuple[Stage, ...]:
     "The critic alone, then the game, twice: the second time half as long."
-    again = [replace(stage, name=f"{stage.name} again", epochs=max(1, stage.epochs // 2)) for stage in (critic, game)]
-    return critic, game, *again
+    again = [replace(stage, name=f"{stage.name} again", epochs=max(1, stage.epochs // 2)) for stage in (critic, gan)]
+    return critic, gan, *again
 
 # %% ../../nbs/training/11_gan_recipes.ipynb #4825381a
 def unet_recipes() -> list[GanRecipe]:  # full and small
@@ -120,8 +120,8 @@ def unet_recipes() -> list[GanRecipe]:  # full and small
     critic = GanStage("critic", 256, 8, 6, 200, 1e-3, wd=1e-3, only_critic=True, whole=True)
     rule = dict(momentum=0.0, critic_lr=5.0, switch_below=0.65, loss={"mse": 50.0}, adversarial=1.0, whole=True)
     full = (*(stage for pair in zip(frozen, free) for stage in pair), *_nogan(critic, GanStage("gan", 256, 8, 2, 200, 1e-4, **rule)))
-    asked = {"l1": 0.9, "consistency": 3.5, "feature_small": 0.2}
-    mild = dict(momentum=0.5, game="hinge", critic_lr=4.0, switch_below=1.2, loss=asked, adversarial=0.015, whole=True)
+    config = {"l1": 0.9, "consistency": 3.5, "feature_small": 0.2}
+    mild = dict(momentum=0.5, adversarial_loss="hinge", critic_lr=4.0, switch_below=1.2, loss=config, adversarial=0.015, whole=True)
     grown = progressive(Stage("pixels", 64, 16, 5, 250, loss="mse", whole=True), (64, 96, 128))
     small = (
         *(replace(stage, bs=16 if stage.size < 128 else 8) for stage in grown),
@@ -140,21 +140,21 @@ def upsampler_recipes() -> list[Recipe]:  # full and small
     full = Stage("frozen", 128, 8, 2, 200, freeze=True, **rule), Stage("free", 128, 8, 3, 200, lr_div=1000, **rule)
     small = Stage("pixels", 96, 16, 5, 200, loss="mse")
     return [
-        Recipe("upsampler", "unet_vgg16_bn", 2, full, pretrained=True, turns=2, n_valid=64),
-        Recipe("upsampler_small", "lr_unet", 2, (small,), {"width": 16}, turns=2, n_valid=64),
+        Recipe("upsampler", "unet_vgg16_bn", 2, full, pretrained=True, symmetries=2, n_valid=64),
+        Recipe("upsampler_small", "lr_unet", 2, (small,), {"width": 16}, symmetries=2, n_valid=64),
     ]
 
 # %% ../../nbs/training/11_gan_recipes.ipynb #53bb30e2
 def detail_recipe() -> GanRecipe:  # from `init='photo'`
     "The house with features, a game and consistency, x4. Source: after Wang et al., ESRGAN (2018)."
-    told = {"l1": 5.0, "consistency": 10.0, "feature_small": 0.2}
-    rule = dict(game="hinge", loss=told, adversarial=0.005)
+    losses = {"l1": 5.0, "consistency": 10.0, "feature_small": 0.2}
+    rule = dict(adversarial_loss="hinge", loss=losses, adversarial=0.005)
     stages = (
-        Stage("features", 128, 8, 5, 250, lr_max=3e-4, loss=told),
+        Stage("features", 128, 8, 5, 250, lr_max=3e-4, loss=losses),
         GanStage("critic", 128, 8, 1, 250, lr_max=3e-4, only_critic=True, **rule),
         GanStage("gan", 128, 8, 4, 250, lr_max=5e-5, critic_lr=2.0, **rule),
     )
-    return GanRecipe("photo_detail", "house", 4, stages, turns=8, n_valid=12, critic="patch", critic_options={"width": 32})
+    return GanRecipe("photo_detail", "house", 4, stages, symmetries=8, n_valid=12, critic="patch", critic_options={"width": 32})
 
 # %% ../../nbs/training/11_gan_recipes.ipynb #6ee1b22b
 _ALL = (*dcgan_recipes(), *srgan_recipes(), *residual_recipes(), *unet_recipes(), *upsampler_recipes(), detail_recipe())

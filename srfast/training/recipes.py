@@ -122,8 +122,8 @@ UNKNOWN = Degradation(
 # %% ../../nbs/training/12_recipes.ipynb #bc87e1b5
 def real_recipe() -> Recipe:  # from `init='photo'`; x2 too, by `get_recipe('photo_real', 2)`
     "The house on degradations of unknown strength. Source: after Zhang et al., BSRGAN (2021)."
-    asked = {"mse": 1, "luma": 2}
-    stages = Stage("pixels", 128, 16, 12, 500, lr_max=5e-4), Stage("squares", 128, 16, 24, 500, lr_max=4e-4, loss=asked)
+    config = {"mse": 1, "luma": 2}
+    stages = Stage("pixels", 128, 16, 12, 500, lr_max=5e-4), Stage("squares", 128, 16, 24, 500, lr_max=4e-4, loss=config)
     return Recipe("photo_real", "house", 4, stages, {"views": 2}, degradation=UNKNOWN)
 
 # %% ../../nbs/training/12_recipes.ipynb #015ec225

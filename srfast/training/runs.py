@@ -66,10 +66,20 @@ def _same_weights(init: str | None, other: str | None) -> bool:
     except (WeightsError, UnknownNameError, TypeError, OSError):
         return False
 
+# %% ../../nbs/training/05_runs.ipynb #80e8b258
+_RENAMED = {"turns": "symmetries", "game": "adversarial_loss"}  # settings whose names were others before 0.2
+
+
+def _renamed(value):
+    "Return what `run.json` holds with today's names of settings."
+    if isinstance(value, dict):
+        return {_RENAMED.get(key, key): _renamed(inner) for key, inner in value.items()}
+    return [_renamed(inner) for inner in value] if isinstance(value, list) else value
+
 # %% ../../nbs/training/05_runs.ipynb #45a58721
 def check_same(
     run: Run,  # the folder
-    asked: dict,  # recipe, data, init: as `run.json` holds them
+    config: dict,  # recipe, data, init: as `run.json` holds them
 ) -> None:
     "A `ValueError` that names what differs, if the folder holds another training, or who knows which."
     file = run.path / "run.json"
@@ -78,23 +88,23 @@ def check_same(
     try:
         before = dict(json.loads(file.read_text()))
     except (FileNotFoundError, ValueError, TypeError) as e:
-        told = f"{file} is missing or damaged ({type(e).__name__}), so nobody knows what lies beside it"
-        raise ValueError(f"{told}: put it back, or choose another folder") from None
-    before, now = _leaves({k: before.get(k) for k in asked}), _leaves(json.loads(json.dumps(asked)))
+        message = f"{file} is missing or damaged ({type(e).__name__}), so nobody knows what lies beside it"
+        raise ValueError(f"{message}: put it back, or choose another folder") from None
+    before, now = _leaves({k: _renamed(before.get(k)) for k in config}), _leaves(json.loads(json.dumps(config)))
     if _same_weights(before.get("init"), now.get("init")):
         before["init"] = now["init"]
     new = {k for k in now.keys() - before.keys() if not now[k]}  # options that came with a later release, not made use of
     if changed := sorted(k for k in (before.keys() | now.keys()) - new if before.get(k) != now.get(k)):
-        told = "; ".join(f"{k}: was {before.get(k)}, now {now.get(k)}" for k in changed)
-        raise ValueError(f"{run.path} holds another training ({told}): choose another folder, or ask for the same")
+        message = "; ".join(f"{k}: was {before.get(k)}, now {now.get(k)}" for k in changed)
+        raise ValueError(f"{run.path} holds another training ({message}): choose another folder, or ask for the same")
 
 # %% ../../nbs/training/05_runs.ipynb #f2b29e78
 def begin_run(
     run: Run,  # the folder
-    asked: dict,  # recipe, data, init
+    config: dict,  # recipe, data, init
 ) -> None:
     "Checks the folder or makes it, clears away what a killed process left unfinished, and writes `run.json`."
-    check_same(run, asked)
+    check_same(run, config)
     for name in ("checkpoints", "samples"):
         (run.path / name).mkdir(parents=True, exist_ok=True)
     for file in (f for folder in (run.path, run.path / "checkpoints", run.path / "samples") for f in folder.glob(".*")):
@@ -102,7 +112,7 @@ def begin_run(
             file.unlink()
     versions = dict(srfast=__version__, torch=torch.__version__, python=platform.python_version())
     with whole_file(run.path / "run.json") as tmp:
-        tmp.write_text(json.dumps(asked | {"versions": versions}, indent=1) + "\n")
+        tmp.write_text(json.dumps(config | {"versions": versions}, indent=1) + "\n")
 
 # %% ../../nbs/training/05_runs.ipynb #84c2eff6
 def is_first() -> bool:
@@ -188,11 +198,11 @@ def write_history(
         writer.writerows(rows)
 
 # %% ../../nbs/training/05_runs.ipynb #75c9727c
-def history_row(keeper) -> dict:
+def history_row(saver) -> dict:
     "What `history.csv` says of the epoch that ends."
-    row = dict(stage=keeper.stage.name, epoch=keeper.done // keeper.stage.steps, step=keeper.done, lr=f"{keeper.opt.hypers[-1]['lr']:.3g}")
-    row |= {f"train_{name}": f"{total / n:.6f}" for name, (total, n) in keeper.sums.items()}
-    for cb in keeper.learn.cbs:
+    row = dict(stage=saver.stage.name, epoch=saver.done // saver.stage.steps, step=saver.done, lr=f"{saver.opt.hypers[-1]['lr']:.3g}")
+    row |= {f"train_{name}": f"{total / n:.6f}" for name, (total, n) in saver.sums.items()}
+    for cb in saver.learn.cbs:
         row |= cb.history_row() if hasattr(type(cb), "history_row") else {}
-    names, values = keeper.recorder.metric_names[2:-1], keeper.recorder.values[-1][1:]
+    names, values = saver.recorder.metric_names[2:-1], saver.recorder.values[-1][1:]
     return row | {name: f"{value:.6f}" if name == "valid_loss" else f"{value:.4f}" for name, value in zip(names, values)}

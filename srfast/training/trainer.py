@@ -25,13 +25,13 @@ from ..data.pairs import make_pair, Pair, read_rgb, shrink_to
 from ..images.degrade import Degradation
 from .losses import takes_lr
 from ..images.metrics import psnr
-from .distributed import Together, any_rank, from_first, joined, n_ranks, rank
+from .distributed import GradientSync, any_rank, from_first, joined, n_ranks, rank
 from ..images.resize import imresize
-from .callbacks import Keeper, polite_stop, Progress, restore, Samples
+from .callbacks import CheckpointCallback, polite_stop, Progress, restore, Samples
 from .runs import alone, begin_run, check_same, checkpoint_file, is_first, load_checkpoint, Run
 from ..data.splits import Split, read_split
 from srfast.training.stages import (
-    Average,
+    EMA,
     Bf16,
     Clip,
     GiveInput,
@@ -65,7 +65,7 @@ class Recipe:
     precision: str = "auto"  # 'float32', 'bf16', or 'auto': bf16 where the processor has it
     degradation: Degradation | None = None  # how small pictures are made of originals; None: antialiased bicubic
     pretrained: bool = False  # the encoder of a U-Net begins with ImageNet weights
-    turns: int = 8  # symmetries a patch is seen in: 8, 2 (faces have an upper side), or 1 (and digits a left one)
+    symmetries: int = 8  # symmetries a patch is seen in: 8, 2 (faces have an upper side), or 1 (and digits a left one)
     colors: bool = False  # patches have red, green and blue exchanged at random
     drawn: int = 0  # pages drawn from nothing to learn from besides, at each scale
     shrunk: tuple[float, ...] = ()  # each picture is learned from at these parts of its size too, antialiased
@@ -75,8 +75,8 @@ class Recipe:
         if self.scales and self.scale not in self.scales:
             raise ValueError(f"expected scale among scales={self.scales}, got {self.scale}")
         if self.n_valid < 1 or self.valid_size < 16 or not 0 <= self.ema < 1:
-            told = f"{self.n_valid}, {self.valid_size}, {self.ema}"
-            raise ValueError(f"expected n_valid from 1, valid_size from 16 and ema in [0, 1), got {told}")
+            message = f"{self.n_valid}, {self.valid_size}, {self.ema}"
+            raise ValueError(f"expected n_valid from 1, valid_size from 16 and ema in [0, 1), got {message}")
 
     @property
     def side(self) -> int | None:
@@ -92,7 +92,7 @@ def create(self: Recipe) -> nn.Module:
 
 # %% ../../nbs/training/07_trainer.ipynb #38ca5fd2
 @patch
-def outcome(
+def generator_of(
     self: Recipe,
     net: nn.Module,  # from `create`
 ) -> nn.Module:  # all of it; of a GAN the generator
@@ -125,7 +125,7 @@ def loaders(
     valid_size = min(self.valid_size, stage.size) if stage.whole else self.valid_size
     split = split.shrunk_to(stage.size, self.seed) if stage.whole else split
     batches = stage.size, stage.bs, stage.steps, seed, first, valid_size
-    return patch_dataloaders(split.train, split.valid, *batches, split.degradation, self.turns, self.colors)
+    return patch_dataloaders(split.train, split.valid, *batches, split.degradation, self.symmetries, self.colors)
 
 # %% ../../nbs/training/07_trainer.ipynb #cf5370c2
 def psnr_y(sr: Tensor, hr: Tensor) -> Tensor:
@@ -154,15 +154,15 @@ def learner(
     "A `Learner` for one stage, on random patches, measured by Y-PSNR."
     stage = self.stages[index]
     dls = self.loaders(split, stage, self.seed + 1000 * index, done)
-    loss, average = stage_loss(stage), Average(self.outcome(net), self.ema, done)
-    rules = dict(opt_func=stage_optimizer(stage), splitter=lambda net: parameter_groups(self.outcome(net)))
+    loss, average = stage_loss(stage), EMA(self.generator_of(net), self.ema, done)
+    rules = dict(opt_func=stage_optimizer(stage), splitter=lambda net: parameter_groups(self.generator_of(net)))
     learn = StageLearner(dls, net, loss, metrics=[psnr_y], cbs=[average], **rules)
     learn.add_cbs([Clip(stage), StepRate(stage, done)])
     wanted = {Bf16: wants_bf16(self.precision, next(net.parameters()).device), Rescale: len(self.scales) > 1, GiveInput: takes_lr(loss)}
     learn.add_cbs([cb() for cb, want in wanted.items() if want] + ([Supervision(stage, net)] if stage.supervision else []))
     net.requires_grad_(True)
     if stage.freeze:
-        if len(parameter_groups(self.outcome(net))) == 1:
+        if len(parameter_groups(self.generator_of(net))) == 1:
             raise ValueError(f"freeze: {self.generator} has no encoder to freeze")
         learn.freeze()
     return learn
@@ -189,7 +189,7 @@ def sampler(
 
 # %% ../../nbs/training/07_trainer.ipynb #a42566b0
 @patch
-def shown(
+def samples(
     self: Recipe,
     files: Sequence[str | Path],  # pictures
 ) -> list[Pair]:  # made as the recipe's own are
@@ -204,12 +204,12 @@ def write(
     self: Recipe,
     state: dict[str, Tensor],  # of the generator
     path: Path,  # a .safetensors file
-    story: dict,  # data, seed, steps, figures
+    metadata: dict,  # data, seed, steps, figures
 ) -> None:
     "Writes the weights with their story."
-    net = self.outcome(replace(self, pretrained=False).create())
+    net = self.generator_of(replace(self, pretrained=False).create())
     net.load_state_dict(state)
-    save_weights(net, path, options=self.options, scales=self.scales, story=story)
+    save_weights(net, path, options=self.options, scales=self.scales, metadata=metadata)
 
 # %% ../../nbs/training/07_trainer.ipynb #0815e017
 @contextmanager
@@ -223,31 +223,31 @@ def _clear_disk_errors(run: Run):
         raise OSError(e.errno, f"{e.strerror}; what was saved stays, the same call goes on from there", str(run.path)) from e
 
 # %% ../../nbs/training/07_trainer.ipynb #c1d7b76d
-def _run_stage(run: Run, recipe: Recipe, index: int, net: nn.Module, split: Split, kept: dict, story: dict, how: tuple) -> bool:
+def _run_stage(run: Run, recipe: Recipe, index: int, net: nn.Module, split: Split, checkpoint: dict, metadata: dict, options) -> bool:
     "Trains stage `index` from where `kept` stands; the net ends with the averaged weights. False if asked to stop."
-    stage, step = recipe.stages[index], kept["step"]
-    before, (pairs, minutes, show, cbs) = sum(s.total for s in recipe.stages[:index]), how
+    stage, step = recipe.stages[index], checkpoint["step"]
+    before, (pairs, minutes, show, cbs) = sum(s.total for s in recipe.stages[:index]), options
 
     def write(state, done, row):
-        recipe.write(state, model, story | {"steps": before + done} | dict(list(row.items())[-1:]))
+        recipe.write(state, model, metadata | {"steps": before + done} | dict(list(row.items())[-1:]))
 
-    model, keeper = run.path / "model.safetensors", Keeper(run, stage, index, kept, write, minutes)
+    model, saver = run.path / "model.safetensors", CheckpointCallback(run, stage, index, checkpoint, write, minutes)
     learn = recipe.learner(net, split, index, step)
     learn.dls.train.seed += 1_000_000 * rank()
-    learn.add_cbs([*cbs, *recipe.sampler(run, pairs, index), keeper, Progress(stage, step, str(split), show)])
-    learn.add_cbs([Together()] if n_ranks() > 1 else []).create_opt()
-    if "model" in kept:
-        restore(learn, kept)
-    with polite_stop(keeper), learn.no_logging():
+    learn.add_cbs([*cbs, *recipe.sampler(run, pairs, index), saver, Progress(stage, step, str(split), show)])
+    learn.add_cbs([GradientSync()] if n_ranks() > 1 else []).create_opt()
+    if "model" in checkpoint:
+        restore(learn, checkpoint)
+    with polite_stop(saver), learn.no_logging():
         learn.fit(stage.epochs - step // stage.steps)
-    if keeper.diverged:
-        raise FloatingPointError(f"{keeper.diverged}: try a lower lr_max than {stage.lr_max:g}")
-    learn.average.net.load_state_dict(learn.average.state)
-    if is_first() and keeper.rows and not model.exists():
-        write(learn.average.state, keeper.done, keeper.rows[-1])
-    kept["rows"] = keeper.rows
-    last = keeper.done == stage.total and index + 1 == len(recipe.stages)
-    return last or not any_rank(keeper.stop)  # a callback may end a stage before its time
+    if saver.diverged:
+        raise FloatingPointError(f"{saver.diverged}: try a lower lr_max than {stage.lr_max:g}")
+    learn.ema.net.load_state_dict(learn.ema.state)
+    if is_first() and saver.rows and not model.exists():
+        write(learn.ema.state, saver.done, saver.rows[-1])
+    checkpoint["rows"] = saver.rows
+    last = saver.done == stage.total and index + 1 == len(recipe.stages)
+    return last or not any_rank(saver.stop)  # a callback may end a stage before its time
 
 # %% ../../nbs/training/07_trainer.ipynb #d643502f
 def start_from(
@@ -267,18 +267,18 @@ def start_from(
     return left
 
 # %% ../../nbs/training/07_trainer.ipynb #6777edfa
-def _run_stages(run: Run, recipe: Recipe, net: nn.Module, split: Split, asked: dict, device: str, *how) -> None:
+def _run_stages(run: Run, recipe: Recipe, net: nn.Module, split: Split, config: dict, device: str, *options) -> None:
     "Trains the stages that are left."
     if is_first():
-        begin_run(run, asked)
-    kept = from_first(load_checkpoint(run) if is_first() else None) or dict(stage=0, step=0, sums={}, rows=[])
+        begin_run(run, config)
+    checkpoint = from_first(load_checkpoint(run) if is_first() else None) or dict(stage=0, step=0, sums={}, rows=[])
     net.load_state_dict(from_first(net.state_dict()))
     net = net.to(device, memory_format=torch.channels_last)
-    story = dict(recipe=recipe.name, **split.story, seed=recipe.seed, device=device, init=asked["init"])
-    for index in range(kept["stage"], len(recipe.stages)):
-        if not _run_stage(run, recipe, index, net, split, kept, story, how):
+    metadata = dict(recipe=recipe.name, **split.metadata, seed=recipe.seed, device=device, init=config["init"])
+    for index in range(checkpoint["stage"], len(recipe.stages)):
+        if not _run_stage(run, recipe, index, net, split, checkpoint, metadata, options):
             raise KeyboardInterrupt(f"stopped; the same call goes on from {run.path}")
-        kept = dict(stage=index + 1, step=0, sums={}, rows=kept["rows"])
+        checkpoint = dict(stage=index + 1, step=0, sums={}, rows=checkpoint["rows"])
 
 # %% ../../nbs/training/07_trainer.ipynb #3146a3ff
 @patch
@@ -288,7 +288,7 @@ def start(
     init: str | Path,  # as `start_from` takes it
 ) -> None:
     "Gives the network trained weights to begin with."
-    start_from(self.outcome(net), init)
+    start_from(self.generator_of(net), init)
 
 # %% ../../nbs/training/07_trainer.ipynb #1f0db2f1
 @patch
@@ -307,7 +307,7 @@ def _check_model(run: Run, recipe: Recipe) -> None:
     model, steps = run.path / "model.safetensors", sum(stage.total for stage in recipe.stages)
     if not model.exists() or load_checkpoint(run):
         return
-    if run.checkpoints or len(run.history) > 1 or read_info(model).story.get("steps") == steps:
+    if run.checkpoints or len(run.history) > 1 or read_info(model).metadata.get("steps") == steps:
         raise ValueError(f"{run.path} holds a trained model, and no checkpoint to go on from: choose another folder, or delete the model")
 
 # %% ../../nbs/training/07_trainer.ipynb #f0a2e98a
@@ -321,7 +321,7 @@ def train(
     device: str = "auto",  # 'cpu', 'cuda', ...; 'auto' takes a GPU when there is one
     checkpoint_minutes: float = 5,  # between checkpoints inside an epoch
     progress: bool | None = None,  # False for silence
-    shown: Sequence[str | Path] = (),  # pictures for the samples; none: some of those kept out
+    samples: Sequence[str | Path] = (),  # pictures for the samples; none: some of those kept out
     cbs: list[Callback] = (),  # further fastai callbacks
 ) -> Run:  # the folder; its weights are at once usable: `upscale(img, model=out)`
     "Trains `recipe` on the pictures in `data`, or goes on where `out` stands; stopped, it saves and raises KeyboardInterrupt."
@@ -330,10 +330,10 @@ def train(
     net, split = recipe.create(), recipe.read(data)
     for index in range(len(recipe.stages)):
         recipe.learner(net, split, index).create_opt()  # what a later stage would stumble over is found now
-    asked = dict(recipe=asdict(recipe), data=split.fingerprint, init=str(init) if init else None)
-    check_same(run, asked)
+    config = dict(recipe=asdict(recipe), data=split.fingerprint, init=str(init) if init else None)
+    check_same(run, config)
     _check_model(run, recipe)
-    pairs = recipe.shown(shown) or split.valid
+    pairs = recipe.samples(samples) or split.valid
     if init and load_checkpoint(run) is None:
         recipe.start(net, init)
     with joined(device) as device:
@@ -341,5 +341,5 @@ def train(
         finished = ended.exists() and (run.path / "model.safetensors").exists()
         if not from_first(finished):
             with _clear_disk_errors(run), alone(run):
-                _run_stages(run, recipe, net, split, asked, device, pairs, checkpoint_minutes, progress, cbs)
+                _run_stages(run, recipe, net, split, config, device, pairs, checkpoint_minutes, progress, cbs)
     return run

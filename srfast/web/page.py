@@ -33,10 +33,10 @@ def _choice(name: str, value: str, text: str, checked: bool = False):
     return Label(Input(type="radio", name=name, value=value, checked=checked), Span(text))
 
 # %% ../../nbs/web/03_page.ipynb #bebce61e
-def _switch(name: str, title: str, told: str):
+def _switch(name: str, title: str, texts: str):
     "Something to switch on, and what it does."
     box = Input(type="checkbox", name=name, id=name, aria_describedby=f"{name}-told", role="switch")
-    return Div(box, Div(Label(title, fr=name), Small(told, id=f"{name}-told")), cls="switch")
+    return Div(box, Div(Label(title, fr=name), Small(texts, id=f"{name}-told")), cls="switch")
 
 # %% ../../nbs/web/03_page.ipynb #0f8765f9
 def _field(name: str, title: str, most: int):
@@ -50,8 +50,8 @@ def _detail():
     title = Div(Label("Detail", fr="detail"), Span("0", id="detail-shown", aria_hidden="true"), cls="ends")
     box = Input(type="range", name="detail", id="detail", min=0, max=1, step=0.05, value=0, aria_describedby="detail-told")
     ends = Div(Span("faithful"), Span("crisp"), cls="ends soft", aria_hidden="true")
-    told = Small("More is crisper, but partly made up.", id="detail-told")
-    return Div(title, box, ends, told, cls="field", id="details")
+    texts = Small("More is crisper, but partly made up.", id="detail-told")
+    return Div(title, box, ends, texts, cls="field", id="details")
 
 # %% ../../nbs/web/03_page.ipynb #7d4c22a6
 def _head():
@@ -102,8 +102,8 @@ _TOLD = {"auto": "looks, then chooses", "fast": "for hurry", "photo_real": "for 
 # %% ../../nbs/web/03_page.ipynb #f2bf1927
 def _model_group(title: str, cards: list[ModelCard]):
     "The models of one origin: what each is for or what its networks do in one step, and whether detail can be added."
-    told = {card.name: _TOLD.get(card.source) or ", ".join(f"{scale}×" for scale in card.scales) for card in cards}
-    options = [Option(f"{card.name} · {told[card.name]}", value=card.name, data_detail="yes" if card.detail else "") for card in cards]
+    texts = {card.name: _TOLD.get(card.source) or ", ".join(f"{scale}×" for scale in card.scales) for card in cards}
+    options = [Option(f"{card.name} · {texts[card.name]}", value=card.name, data_detail="yes" if card.detail else "") for card in cards]
     return Optgroup(*options, label=title)
 
 # %% ../../nbs/web/03_page.ipynb #87a6a6e9
@@ -113,8 +113,8 @@ def _viewer():
     layers = [Div(Img(id=f"{which}-img", alt="", draggable="false"), id=which, cls="layer") for which in ("before", "after")]
     marks = [Span(text, cls=f"mark {text.lower()}", aria_hidden="true") for text in ("Before", "After")]
     handle = Div(Span(_icon("m9 7-5 5 5 5", "m15 7 5 5-5 5", size=22)), id="handle")
-    told = {"out": ("−", "Smaller"), "fit": ("Fit", "Fit to window"), "full": ("1:1", "Actual pixels"), "in": ("+", "Larger")}
-    zooms = [Button(text, type="button", data_zoom=do, aria_label=what, title=what) for do, (text, what) in told.items()]
+    texts = {"out": ("−", "Smaller"), "fit": ("Fit", "Fit to window"), "full": ("1:1", "Actual pixels"), "in": ("+", "Larger")}
+    zooms = [Button(text, type="button", data_zoom=do, aria_label=what, title=what) for do, (text, what) in texts.items()]
     stage = Div(*layers, slider, handle, *marks, P(id="unseen-told", hidden=True), id="stage")
     keys = "Drag the border, or use the arrow keys. + and − zoom, 0 fits, Shift with arrows moves."
     takes = Div(Span("Download"), id="takes", role="group", aria_label="Download"), P(id="take-told", hidden=True)

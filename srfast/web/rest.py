@@ -30,11 +30,11 @@ from starlette.staticfiles import StaticFiles
 
 from .. import __version__
 from ..core import find_name
-from .security import Guard, on_http_error, on_refused, too_long
+from .security import SecurityMiddleware, on_http_error, on_request_error, too_long
 from ..images.read import read_img
 from .jobs import RESULT_TYPES, Job, JobQueue, ModelCard, add_job, get_job, list_models, new_folder, position, remove_job
 from .page import page
-from .worker import Refused
+from .worker import RequestError
 from ..images.write import write_img
 
 # %% ../../nbs/web/04_rest.ipynb #faff22e0
@@ -50,16 +50,16 @@ def tell_job(
     job: Job,
 ) -> dict:  # for JSON
     "What a client may know of its job."
-    told = {"id": job.id, "name": job.name, "state": job.state, "position": position(queue, job), "progress": round(job.progress, 4)}
-    told |= {"model": job.model.name, "detail": job.wish.detail, "size": job.facts.size, "result_size": job.facts.result}
-    told |= {"frames": job.facts.frames, "formats": job.facts.formats, "left": _seconds_left(job), "seconds": None}
+    fields = {"id": job.id, "name": job.name, "state": job.state, "position": position(queue, job), "progress": round(job.progress, 4)}
+    fields |= {"model": job.model.name, "detail": job.options.detail, "size": job.facts.size, "result_size": job.facts.result}
+    fields |= {"frames": job.facts.frames, "formats": job.facts.formats, "left": _seconds_left(job), "seconds": None}
     if job.started:
-        told["seconds"] = round((job.ended or time.monotonic()) - job.started, 2)
+        fields["seconds"] = round((job.ended or time.monotonic()) - job.started, 2)
     if job.state == "done":
-        told |= {"result_size": job.answer["size"], "bytes": job.answer["bytes"], "chosen": job.answer["chosen"]}
+        fields |= {"result_size": job.answer["size"], "bytes": job.answer["bytes"], "chosen": job.answer["chosen"]}
     if job.state == "failed":
-        told |= {"status": job.answer["status"], "error": job.answer["error"]}
-    return told
+        fields |= {"status": job.answer["status"], "error": job.answer["error"]}
+    return fields
 
 # %% ../../nbs/web/04_rest.ipynb #8111ba70
 _UPLOAD_SECONDS = 300
@@ -68,16 +68,16 @@ _UPLOAD_SECONDS = 300
 async def _read_form(request: Request):
     "The form of a request; a `Refused` 422 if it is another kind of form, 408 if it does not come to an end."
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise Refused(422, "expected a form of type multipart/form-data")
+        raise RequestError(422, "expected a form of type multipart/form-data")
     try:
         with anyio.fail_after(_UPLOAD_SECONDS):
             return await request.form(max_files=1, max_fields=12, max_part_size=1000)
     except HTTPException as e:
         if "Part exceeded" in e.detail:
-            raise Refused(422, "expected the picture as a file with a name, and other fields of at most 1,000 bytes") from None
+            raise RequestError(422, "expected the picture as a file with a name, and other fields of at most 1,000 bytes") from None
         raise
     except TimeoutError:
-        raise Refused(408, f"the picture did not arrive within {_UPLOAD_SECONDS} s") from None
+        raise RequestError(408, f"the picture did not arrive within {_UPLOAD_SECONDS} s") from None
 
 # %% ../../nbs/web/04_rest.ipynb #84576508
 def _store(queue: JobQueue, client: str, form) -> Job:
@@ -85,9 +85,9 @@ def _store(queue: JobQueue, client: str, form) -> Job:
     parts = dict(form)
     picture = parts.pop("picture", None)
     if not isinstance(picture, UploadFile):
-        raise Refused(422, "picture: expected a file")
+        raise RequestError(422, "picture: expected a file")
     if (picture.size or 0) > queue.limits.max_upload:
-        raise Refused(413, too_long(queue.limits.max_upload))
+        raise RequestError(413, too_long(queue.limits.max_upload))
     folder = new_folder(queue)
     try:
         with open(folder / "picture", "wb") as file:
@@ -151,16 +151,16 @@ def _in_format(queue: JobQueue, job: Job, wanted: str | None) -> Path:
         return path
     except (ValueError, OSError) as e:
         get_job(queue, job.id)  # a 404 where it has expired meanwhile
-        raise Refused(422, f"format: {str(e).rpartition(f'{made.stem}.{wanted}: ')[2]}") from None
+        raise RequestError(422, f"format: {str(e).rpartition(f'{made.stem}.{wanted}: ')[2]}") from None
 
 # %% ../../nbs/web/04_rest.ipynb #49de87e3
 async def result(request: Request) -> FileResponse:
     "The file that a job made."
     job = _job(request)
     if job.state == "failed":
-        raise Refused(job.answer["status"], job.answer["error"])
+        raise RequestError(job.answer["status"], job.answer["error"])
     if job.state != "done":
-        raise Refused(409, f"the job is {job.state}; ask again", 1)
+        raise RequestError(409, f"the job is {job.state}; ask again", 1)
     path = await run_in_threadpool(_in_format, request.app.state.queue, job, request.query_params.get("format"))
     (w, _), (before, _), stem = job.answer["size"], job.facts.size, job.name.rpartition(".")[0] or job.name
     return FileResponse(path, media_type=RESULT_TYPES[path.suffix[1:]], filename=f"{stem}_x{w / before:.3g}{path.suffix}")
@@ -260,7 +260,7 @@ def _schemas() -> dict:
         size=pair, result_size=pair, frames="integer", formats=formats, left=maybe, seconds=maybe, bytes="integer",
         status="integer", error="string",
     )
-    wish = _object(
+    options = _object(
         picture={"type": "string", "format": "binary"}, model={"type": "string", "default": "photo"}, detail=share,
         scale={"type": "number", "minimum": 1, "maximum": 16, "default": 4}, width=side, height=side,
         consistent={"type": "boolean", "default": False}, ensemble={"type": "boolean", "default": False},
@@ -269,17 +269,17 @@ def _schemas() -> dict:
     scales = {"type": "array", "items": {"type": "integer"}}
     model = _object(name="string", generator="string", scales=scales, bundled="boolean", detail="boolean")
     listed = _object(models={"type": "array", "items": model})
-    return {"Job": job, "Wish": wish | {"required": ["picture"]}, "Models": listed, "Error": _object(error="string")}
+    return {"Job": job, "Wish": options | {"required": ["picture"]}, "Models": listed, "Error": _object(error="string")}
 
 # %% ../../nbs/web/04_rest.ipynb #c2daf3e1
 def _describe(call: Call, closed: bool) -> dict:
     "A call in the words of OpenAPI; `closed` to those who do not know the token."
     file = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in RESULT_TYPES.values()}
     answers = {}
-    for status, told in (call.answers | ({401: "without the token"} if closed else {})).items():
+    for status, fields in (call.answers | ({401: "without the token"} if closed else {})).items():
         schema = call.schema if status < 400 else "Error"
         content = file if schema == "File" else {"application/json": {"schema": _ref(schema)}} if schema else {}
-        answers[str(status)] = {"description": told} | ({"content": content} if content else {})
+        answers[str(status)] = {"description": fields} | ({"content": content} if content else {})
     found = {"summary": call.handler.__doc__, "operationId": call.handler.__name__, "responses": answers}
     if "{id}" in call.path:
         found["parameters"] = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
@@ -315,10 +315,10 @@ def make_app(
 ) -> FastHTML:  # an ASGI application
     "The page and the service over `queue`."
     app = FastHTML(default_hdrs=False, sess_cls=None, on_shutdown=queue.close, secret_key="unused: there are no sessions")
-    guarded = dict(max_body=queue.limits.max_upload + 20_000, hosts=hosts, origins=origins, token=token)
-    app.user_middleware = [Middleware(Guard, **guarded)]
+    settings = dict(max_body=queue.limits.max_upload + 20_000, hosts=hosts, origins=origins, token=token)
+    app.user_middleware = [Middleware(SecurityMiddleware, **settings)]
     app.state.queue = queue
-    app.add_exception_handler(Refused, on_refused)
+    app.add_exception_handler(RequestError, on_request_error)
     app.add_exception_handler(HTTPException, on_http_error)
     app.exception_handlers.pop(404)
     app.get("/")(lambda: page(list_models(queue.models), queue.limits, token=bool(token)))

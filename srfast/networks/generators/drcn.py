@@ -53,7 +53,7 @@ class DRCN(nn.Module):
         self.embedding = nn.Sequential(_conv(1, width), nn.ReLU(), _conv(width, width), nn.ReLU())
         self.recursion = _conv(width, width)
         self.reconstruction = nn.Sequential(_conv(width, width), nn.ReLU(), _conv(width, 1))
-        self.average = AnswerAverage(recursions)
+        self.ema = AnswerAverage(recursions)
         nn.init.dirac_(self.recursion.weight)
         self.reconstruction[-1].weight.data.mul_(0.1)
 
@@ -71,7 +71,7 @@ class DRCN(nn.Module):
 
     def forward(self, y: Tensor) -> Tensor:
         "The average of all answers."
-        return self.average(self.predictions(y))
+        return self.ema(self.predictions(y))
 
 # %% ../../../nbs/networks/04_drcn.ipynb #131cce17
 def drcn(

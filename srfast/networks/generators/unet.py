@@ -70,8 +70,8 @@ def _timm_model(name: str, pretrained: bool) -> nn.Module:
     try:
         timm = import_module("timm")
     except ModuleNotFoundError:
-        told = f"encoder 'timm/{name}' needs timm: pip install timm; torchvision's, such as resnet34, work without"
-        raise ImportError(told, name="timm") from None
+        message = f"encoder 'timm/{name}' needs timm: pip install timm; torchvision's, such as resnet34, work without"
+        raise ImportError(message, name="timm") from None
     find_name(name.split(".")[0], timm.list_models(), "timm encoder")
     return timm.create_model(name, pretrained=pretrained)
 
