@@ -256,9 +256,11 @@ def test_workflows_call_what_is_there():
 
 def test_pre_commit_runs_checks_that_are_there():
     for hook in yaml.safe_load(text(".pre-commit-config.yaml"))["repos"][0]["hooks"]:
-        command, *words = hook["entry"].split()
-        assert Path(sys.executable).with_name(Path(command).name).exists(), command
-        assert all((ROOT / word).exists() for word in words if word.startswith("tools/")) and re.compile(hook.get("files", ""))
+        assert all((ROOT / word).exists() for word in hook["entry"].split() if word.startswith("tools/"))
+    pytest.importorskip("pre_commit")
+    command = Path(sys.executable).with_name("pre-commit")
+    done = subprocess.run([command, "validate-config", ROOT / ".pre-commit-config.yaml"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def test_the_changelog_has_a_place_for_what_is_new():
