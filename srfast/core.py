@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ImageError', 'PixelLimitError', 'WeightsError', 'UnknownNameError', 'find_name', 'check_imgs', 'check_pair',
            'crop_frame', 'to_tensor', 'to_uint8', 'to_rgb', 'rgb_to_ycbcr', 'ycbcr_to_rgb', 'rgb_to_y', 'set_seed',
-           'pick_device', 'wants_bf16', 'is_watched', 'whole_file']
+           'pick_device', 'wants_bf16', 'is_watched', 'Progress', 'part_of_progress', 'whole_file']
 
 # %% ../nbs/core/00_core.ipynb #a740daf2
 import difflib
@@ -15,12 +15,14 @@ import random
 import secrets
 import sys
 import time
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
 # %% ../nbs/core/00_core.ipynb #f168dbef
 class ImageError(ValueError):
@@ -198,6 +200,48 @@ def is_watched() -> bool:
     with suppress(AttributeError, ValueError):  # a program without a console has none, or one of its own, or closed it
         return sys.stderr.isatty() or "ipykernel" in sys.modules
     return "ipykernel" in sys.modules
+
+# %% ../nbs/core/00_core.ipynb #9234c519
+class Progress:
+    "A progress bar that appears after two seconds, or calls of a function with the fraction done; a context manager."
+
+    def __init__(
+        self,
+        progress: bool | Callable[[float], None] | None = None,  # show a bar; None: where someone watches; or f(fraction)
+        desc: str = "",  # in front of the bar
+        total: float = 1,  # what `update` adds up to
+    ):
+        self.call, self.total, self.done = progress if callable(progress) else None, total, 0.0
+        show = is_watched() if progress is None else progress is True
+        form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+        self.bar = tqdm(total=total, bar_format=form, desc=desc, delay=2, leave=False, disable=not show)
+
+    def update(
+        self,
+        n: float = 1,  # more work done
+    ) -> None:
+        "Report `n` more of `total` as done."
+        self.done += n
+        self.bar.update(n)
+        if self.call:
+            self.call(min(self.done / self.total, 1.0))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *error) -> None:
+        if kind is None and self.total - self.done > 1e-9 * self.total:
+            self.update(self.total - self.done)
+        self.bar.close()
+
+# %% ../nbs/core/00_core.ipynb #8f1d4cc2
+def part_of_progress(
+    progress: bool | Callable[[float], None] | None,  # as `Progress` takes it
+    number: int,  # which part, from 0
+    count: int,  # how many parts there are
+) -> bool | Callable[[float], None] | None:  # for the part
+    "Return the progress of one of several parts, so that all together rise from 0 to 1 once."
+    return (lambda done: progress((number + done) / count)) if callable(progress) else progress
 
 # %% ../nbs/core/00_core.ipynb #8c44e337
 def _remove_leftovers(path: Path, age: float = 3600) -> None:

@@ -1094,7 +1094,7 @@ def test_pages_with_and_without_a_palette_follow_each_other(tmp_path):
     modes = ["P", "RGB", "L", "P", "RGBA", "1"]
     pages = [RGB.convert(mode) for mode in modes]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
-    for film in (srfast.read_img(tmp_path / "a.tif"), srfast.read_img(srfast.write_img(srfast.read_img(tmp_path / "a.tif"), tmp_path / "b.tif"))):
+    for film in (srfast.read_img(tmp_path / "a.tif"), srfast.read_img(srfast.write_img(srfast.read_img(tmp_path / "a.tif"), tmp_path / "b.tif"))):  # noqa: E501
         assert [page.mode for page in film.frames] == modes
         for page, wanted in zip(film.frames, pages): np.testing.assert_array_equal(np.asarray(page), np.asarray(wanted))
 

@@ -19,10 +19,9 @@ from PIL import Image
 
 from ..core import ImageError
 from ..images.degrade import Degradation
-from ..images.planes import split_img
+from ..images.planes import rgb_bytes
 from ..images.read import read_img
 from ..images.resize import imresize
-from ..images.sixteen import upper_bits
 
 # %% ../../nbs/data/00_pairs.ipynb #c5525aa9
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm", ".gif", ".avif")
@@ -84,21 +83,13 @@ def make_pair(
     lr_img = replace(degradation, scale=scale)(hr, seed) if degradation else imresize(hr, 1 / scale)
     return Pair(np.ascontiguousarray(lr_img), hr)
 
-# %% ../../nbs/data/00_pairs.ipynb #ff23746e
-def _in_bytes(
-    img: Image.Image,  # of mode I, F or I;16, which `convert` would cut off at 255
-) -> Image.Image:  # of mode L
-    grey = split_img(img).color[..., 0]
-    return Image.fromarray(upper_bits(grey if grey.dtype == np.uint16 else np.rint(grey * 65535)))
-
 # %% ../../nbs/data/00_pairs.ipynb #51fece32
 def read_rgb(
     file: str | Path,  # any format `read_img` takes
     smallest: int = 16,  # pixels a side must have
 ) -> np.ndarray:  # (H, W, 3) uint8
     "A picture to learn from; an `ImageError` if it is too small."
-    img = read_img(file)
-    img = np.asarray((_in_bytes(img) if img.mode[0] in "IF" else img).convert("RGB"))
+    img = rgb_bytes(read_img(file))
     if min(img.shape[:2]) < smallest:
         raise ImageError(f"{file}: expected at least {smallest} x {smallest} pixels, got {img.shape[1]} x {img.shape[0]}")
     return img

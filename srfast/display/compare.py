@@ -17,22 +17,10 @@ import numpy as np
 import torch.nn.functional as F
 from PIL import Image
 
-from ..core import find_name, to_rgb, to_tensor, whole_file
-from ..images.sixteen import upper_bits
+from ..core import find_name, to_tensor, whole_file
+from ..images.planes import rgb_bytes
 from ..images.metrics import psnr
 from ..images.resize import imresize
-
-# %% ../../nbs/display/00_compare.ipynb #5f0251d2
-def _rgb(
-    img,  # numpy picture of uint8, (H, W) or (H, W, 3); or PIL
-) -> np.ndarray:  # (H, W, 3)
-    "The picture as bytes."
-    if isinstance(img, Image.Image):
-        img = Image.fromarray(upper_bits(np.asarray(img))) if img.mode.startswith("I;16") else img  # Pillow would clip
-        return np.asarray(img.convert("RGB"))
-    if not isinstance(img, np.ndarray) or img.dtype != np.uint8:
-        raise TypeError(f"expected a numpy picture of uint8 or a PIL picture, got {getattr(img, 'dtype', type(img).__name__)}")
-    return to_rgb(img)
 
 # %% ../../nbs/display/00_compare.ipynb #adee19b0
 def find_crop(
@@ -83,8 +71,8 @@ def show_comparison(
     side: float = 2.4,  # inches of a column
 ):  # matplotlib figure
     "Low-res, bicubic, results and original; below each a place enlarged, with its Y-PSNR."
-    lr_img, hr = _rgb(lr_img), _rgb(hr)
-    results = {name: _rgb(img) for name, img in (results if isinstance(results, Mapping) else {"ours": results}).items()}
+    lr_img, hr = rgb_bytes(lr_img), rgb_bytes(hr)
+    results = {name: rgb_bytes(img) for name, img in (results if isinstance(results, Mapping) else {"ours": results}).items()}
     if wrong := [f"{name} {img.shape}" for name, img in results.items() if img.shape != hr.shape]:
         raise ValueError(f"expected results of {hr.shape}, as the original, got {', '.join(wrong)}")
     bicubic = imresize(lr_img, size=hr.shape[:2])
@@ -166,7 +154,7 @@ def before_after(
     labels: tuple[str, str] = ("bicubic", "srfast"),  # their names
 ) -> BeforeAfter:
     "A slider for a notebook; a smaller `before` is enlarged by bicubic."
-    before, after = _rgb(before), _rgb(after)
+    before, after = rgb_bytes(before), rgb_bytes(after)
     if before.shape[0] < after.shape[0]:
         before = imresize(before, size=after.shape[:2])
     if before.shape != after.shape:
@@ -181,7 +169,7 @@ def save_strip(
     gap: int = 4,  # white pixels between them
 ) -> Path:  # `path`
     "Writes the pictures side by side, all as high as the highest, whole or not at all."
-    path, imgs = Path(path), [_rgb(img) for img in imgs]
+    path, imgs = Path(path), [rgb_bytes(img) for img in imgs]
     find_name(path.suffix, [".png"], "ending")
     if not imgs:
         raise ValueError("expected at least one picture, got none")

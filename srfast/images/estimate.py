@@ -20,35 +20,10 @@ from torch.nn.functional import softplus
 from ..core import ImageError
 from .limits import named_errors, source_name
 from .read import open_img
-from .sixteen import upper_bits
+from .planes import image_bytes
 
 # %% ../../nbs/images/08_estimate.ipynb #ba21d79a
 _SMALLEST = 32
-
-# %% ../../nbs/images/08_estimate.ipynb #22423d0f
-def _values(img) -> np.ndarray:
-    "A PIL picture, tensor or array as (H, W, 1 to 4) bytes."
-    if isinstance(img, Tensor):
-        img = (img[0] if img.ndim == 4 and len(img) == 1 else img).detach().cpu().resolve_neg().movedim(0, -1)
-        img = (img.float() if img.is_floating_point() else img).numpy()
-    if isinstance(img, Image.Image):
-        img = img.convert("LA") if img.mode == "La" else img
-        if img.mode in ("I", "F"):
-            raise ImageError(f"expected a picture of 8 or 16 bits, got mode {img.mode}")
-        if not img.mode.startswith("I;16"):
-            grey = img.mode in ("1", "L", "LA")
-            img = img.convert(("L" if grey else "RGB") + ("A" if img.has_transparency_data else ""))
-    array = np.asarray(img)
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
-    array = upper_bits(array) if array.dtype == np.uint16 else array
-    if array.dtype.kind == "f":
-        if not (array.min() >= -1e-4 and array.max() <= 1 + 1e-4):
-            raise ValueError(f"expected floating values in [0,1], got {array.min():g} to {array.max():g}")
-        array = np.rint(array.clip(0, 1) * 255).astype(np.uint8)
-    array = array[..., None] if array.ndim == 2 else array
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in (1, 2, 3, 4):
-        raise TypeError(f"expected (H,W) or (H,W,C) of uint8, uint16 or floating, got {array.shape} of {array.dtype}")
-    return array
 
 # %% ../../nbs/images/08_estimate.ipynb #2eff70b2
 def _read(img) -> tuple[np.ndarray, np.ndarray | None]:
@@ -61,7 +36,7 @@ def _read(img) -> tuple[np.ndarray, np.ndarray | None]:
         with named_errors("the given picture"):
             img.load()
         steps = getattr(img, "quantization", {}).get(0)
-    values = _values(img)
+    values = image_bytes(img)
     if min(values.shape[:2]) < _SMALLEST:
         raise ImageError(f"expected at least {_SMALLEST} x {_SMALLEST} pixels, got {values.shape[1]} x {values.shape[0]}")
     return values, None if steps is None else np.array(steps, dtype=float).reshape(8, 8)
@@ -157,7 +132,7 @@ def find_jpeg(
     values: np.ndarray,  # (H, W) or (H, W, 1 to 4) uint8
 ) -> tuple[int | None, tuple[int, int]]:  # quality, None if it was no JPEG (or one of nearly 100); where the grid begins, (y, x)
     "The quality of the JPEG that a picture was, read from its pixels. Source: Fan & de Queiroz (2003)."
-    values = _values(values)
+    values = image_bytes(values)
     votes = {(0, 0): _quality_votes(_amplitudes(_blocks(values)))}
     if votes[0, 0].max() < _SURE:
         grids = [(y, x) for y in range(8) for x in range(8)]

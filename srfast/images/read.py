@@ -18,7 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ..core import ImageError, PixelLimitError
 from .exif import exif_bytes, upright_xmp
 from .limits import DAMAGE, FORMATS, named_errors, pillow_limit, pixel_limit, source_name, too_large
-from .sixteen import clear_where, deep_picture, deep_values, is_deep, lower_bytes, Picture, raw_mode, whole_values
+from .sixteen import clear_where, deep_picture, drop_other_palette, deep_values, is_deep, lower_bytes, Picture, raw_mode, whole_values
 
 # %% ../../nbs/images/03_read.ipynb #31bfd8e3
 def _source_file(src):
@@ -198,7 +198,7 @@ def upright(
 ) -> Image.Image:  # a decoded copy, turned as its EXIF says, the tag reset; a `Picture` if it has more than PIL can hold
     "The frame that `img` shows, decoded and upright; an `ImageError` if it is damaged. EXIF that cannot be read is dropped."
     with named_errors(name):
-        _drop_other_palette(img)
+        drop_other_palette(img)
         raw, deep, negative = raw_mode(img), deep_values(img), _is_negative(img)
         low, sideways = lower_bytes(img) if is_deep(img) else None, _is_sideways(img)
         if sideways and img.format == "TIFF":  # by its name Pillow maps the file to memory as if it were upright already

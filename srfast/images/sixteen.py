@@ -40,7 +40,7 @@ def is_deep(img: Image.Image) -> bool:
     return True
 
 # %% ../../nbs/images/02_sixteen.ipynb #d5b21e88
-def _drop_other_palette(img: Image.Image) -> None:
+def drop_other_palette(img: Image.Image) -> None:
     "Forget the palette of a page seen before: Pillow before 13 keeps it, and then cannot decode a page without one."
     if img.format == "TIFF" and img.mode not in ("P", "PA"):
         img.palette = None
@@ -52,7 +52,7 @@ def lower_bytes(img: Image.Image) -> Image.Image:
     with pillow_limit(img.width * img.height):
         low = Image.open(io.BytesIO(img.fp.read()), formats=(img.format,))
     low.seek(img.tell())
-    _drop_other_palette(low)
+    drop_other_palette(low)
     raw = raw_mode(low)
     raw = "RGBA" if raw == "LA;16B" else raw[:-4] + _LOWER[raw[-4:]]
     low.tile = [t._replace(args=raw if isinstance(t.args, str) else (raw, *t.args[1:])) for t in low.tile]
