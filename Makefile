@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench export notebooks lock clean FORCE
+.PHONY: help demo test docs bench export notebooks lock clean FORCE
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -23,6 +23,9 @@ demo: .venv/.demo  ## install the package and see it work
 
 test: .venv/.dev  ## everything a change must pass
 	tools/check.sh
+
+docs: .venv/.docs  ## build the documentation site into _docs/, from the notebooks as they are
+	$(BIN)/python tools/docs.py build
 
 bench: .venv/.dev  ## time and memory of upscale against the roofline, to data/results/bench_inference.csv
 	OMP_NUM_THREADS=1 $(BIN)/python tools/bench_inference.py
@@ -37,10 +40,10 @@ notebooks: .venv/.dev  ## run notebooks in place and clean them (NB=nbs/images/0
 lock: .venv/.made  ## write constraints.txt, the versions of everything the tests install, from pyproject.toml
 	$(BIN)/python -m pip install -qq --no-input uv
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.10 --no-annotate --custom-compile-command "make lock" \
-		--all-extras --group dev --group docs pyproject.toml -o constraints.txt
+		--all-extras --group dev pyproject.toml -o constraints.txt
 
 clean:  ## remove what builds and tests leave behind (.venv stays)
-	rm -rf build dist *.egg-info nbs/_proc _proc .pytest_cache .ruff_cache .mypy_cache
+	rm -rf build dist *.egg-info nbs/_proc _proc _docs .pytest_cache .ruff_cache .mypy_cache
 	find srfast nbs tools tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.made: FORCE
@@ -57,4 +60,8 @@ clean:  ## remove what builds and tests leave behind (.venv stays)
 	@echo "Installing srfast and its tests into .venv: about 1 GB with the CPU build of torch $(TORCH), about 4 GB with CUDA."
 	$(INSTALL) -e '.[all]' --group dev
 	@[ -z "$(CI)" ] || tools/get_chromium.sh
+	@touch $@
+
+.venv/.docs: .venv/.made $(FACTS)
+	$(INSTALL) --group docs
 	@touch $@

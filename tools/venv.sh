@@ -11,7 +11,7 @@ identify() { "$1" -c "$who" 2> /dev/null || true; }
 supported() { local version=${1%% *}; [ -n "$version" ] && [ "$version" != 2 ] && [ "${version#3.}" -ge "$minimum" ]; }
 refuse() {
     echo "srfast needs Python 3.$minimum or newer and is tested with 3.$minimum to 3.$newest; $1" >&2
-    echo "Name one: make demo PYTHON=python3.12" >&2
+    echo "Choose one, for example: make demo PYTHON=python3.12" >&2
     exit 1
 }
 
