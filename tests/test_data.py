@@ -127,7 +127,7 @@ def given(pictures, tmp_path):
 def test_given_small_pictures_are_learned_from_as_they_are(given):
     recipe = get_recipe("photo_further", 2)
     for data in given:
-        with pytest.warns(UserWarning, match="small pictures are given") as told:
+        with pytest.warns(UserWarning, match="low-resolution images are given") as told:
             split = recipe.read(data)
         plain = replace(recipe, drawn=0, shrunk=()).read(data)
         assert len(told) == 1 and "drawn" not in split.metadata and len(split.train) == len(plain.train)

@@ -30,7 +30,7 @@ def goes_on(pictures, out, whole):
 def test_a_full_disk(size, written, pictures, whole, tmp_path):
     out = tmp_path / "run"
     told = Work(pictures, out, before=[partial(limit_files, size)]).end()
-    assert told.startswith("OSError") and "the same call goes on" in told and str(out) in told
+    assert told.startswith("OSError") and "run the same call again" in told and str(out) in told
     assert {p.name for p in out.iterdir() if p.is_file()} == written
     assert list(out.rglob(".*")) == []
     assert goes_on(pictures, out, whole)
@@ -85,11 +85,11 @@ def test_the_second_in_a_folder_is_turned_away(pictures, whole, tmp_path):
 
 
 def test_another_training_does_not_enter_the_folder(pictures, whole, tmp_path):
-    with pytest.raises(ValueError, match="holds another training .*seed"):
+    with pytest.raises(ValueError, match="holds a different run .*seed"):
         train(replace(RECIPE, seed=1), pictures, whole.path, device="cpu", progress=False)
     shutil.copytree(pictures, tmp_path / "more")
     Image.new("RGB", (100, 100)).save(tmp_path / "more/new.png")
-    with pytest.raises(ValueError, match="holds another training .*data"):
+    with pytest.raises(ValueError, match="holds a different run .*data"):
         train(RECIPE, tmp_path / "more", whole.path, device="cpu", progress=False)
 
 
@@ -110,7 +110,7 @@ def test_a_finished_model_without_its_checkpoints_is_not_trained_over(pictures, 
     files = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     with pytest.raises(ValueError, match="holds a trained model, and no checkpoint"):
         train(RECIPE, pictures, tmp_path, device="cpu", progress=False)
-    with pytest.raises(ValueError, match="holds another training .*seed"):
+    with pytest.raises(ValueError, match="holds a different run .*seed"):
         train(replace(RECIPE, seed=1), pictures, tmp_path, device="cpu", progress=False)
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == files
 
@@ -164,7 +164,7 @@ def test_wrong_numbers_are_refused_at_once(wrong):
 
 @pytest.mark.parametrize("wrong, told", [
     ({"freeze": True}, "no encoder to freeze"),
-    ({"supervision": 1.0}, "no intermediate answers"),
+    ({"supervision": 1.0}, "no intermediate predictions"),
     ({"size": 4096}, "choose a size of at most"),
 ])
 def test_what_a_later_stage_would_stumble_over_is_found_at_once(wrong, told, pictures, tmp_path):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core import ImageError, is_watched, whole_file
+from ..core import ImageError, Progress, whole_file
 from .pairs import find_pictures, make_pair, Pair, read_pairs, read_rgb
 
 # %% ../../nbs/data/04_patches.ipynb #2e295a90
@@ -62,17 +62,17 @@ def _countable(file: Path, size: int, scale: int) -> tuple[int, int]:
 # %% ../../nbs/data/04_patches.ipynb #1e385248
 def _write_all(h5, files: list[Path], n: int, size: int, stride: int, scale: int, progress: bool | None) -> None:
     "The patches themselves, picture after picture."
-    from tqdm.auto import tqdm
-
     hr = h5.create_dataset("hr", (n, size, size, 3), "u1")
     lr_imgs = h5.create_dataset("lr", (n, size // scale, size // scale, 3), "u1")
-    done, hidden = 0, not is_watched() if progress is None else not progress
-    for file in tqdm(files, desc="patches", disable=hidden):
-        pair = make_pair(read_rgb(file), scale)
-        places, small = _places(pair.hr.shape, size, stride), size // scale
-        part = slice(done, done := done + len(places))
-        hr[part] = np.stack([pair.hr[y : y + size, x : x + size] for y, x in places])
-        lr_imgs[part] = np.stack([pair.lr_img[y // scale :, x // scale :][:small, :small] for y, x in places])
+    done, small = 0, size // scale
+    with Progress(progress, "patches", len(files)) as bar:
+        for file in files:
+            pair = make_pair(read_rgb(file), scale)
+            places = _places(pair.hr.shape, size, stride)
+            part = slice(done, done := done + len(places))
+            hr[part] = np.stack([pair.hr[y : y + size, x : x + size] for y, x in places])
+            lr_imgs[part] = np.stack([pair.lr_img[y // scale :, x // scale :][:small, :small] for y, x in places])
+            bar.update()
 
 # %% ../../nbs/data/04_patches.ipynb #444b3a8e
 def _h5py():

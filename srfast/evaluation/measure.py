@@ -7,7 +7,6 @@ __all__ = ['METRICS', 'load_meters', 'evaluate_pair', 'read_originals', 'measure
 
 # %% ../../nbs/evaluation/03_measure.ipynb #7fdc4bbc
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -15,9 +14,8 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from ..core import crop_frame, find_name, ImageError, is_watched, to_rgb, to_tensor, WeightsError
+from ..core import ImageError, Progress, WeightsError, crop_frame, find_name, to_rgb, to_tensor
 from ..data.pairs import find_pictures, make_pair, Pair, read_pairs, read_rgb
 from .costs import model_costs
 from .models import BASELINES, load_models, run_model
@@ -129,23 +127,6 @@ def _measure(model: Callable, pairs: Mapping[str, Pair], scale: int, meters: Map
         tell(len(names))
     return pd.DataFrame([{"picture": name} | rows[name] for name in pairs])
 
-# %% ../../nbs/evaluation/03_measure.ipynb #da36036e
-@contextmanager
-def _progress(progress: bool | Callable[[float], None] | None, total: int):
-    "Yields what to call with the number of pieces done: a bar that appears after two seconds, or a function of the fraction."
-    done = 0
-    show = not callable(progress) and (is_watched() if progress is None else progress)
-    with tqdm(total=total, desc="evaluate", delay=2, leave=False, disable=not show) as bar:
-
-        def tell(n: int) -> None:
-            nonlocal done
-            done += n
-            bar.update(n)
-            if callable(progress):
-                progress(done / total)
-
-        yield tell
-
 # %% ../../nbs/evaluation/03_measure.ipynb #262fc9dc
 def measure(
     models: Mapping[str, Callable[[Tensor], Tensor]],  # as `load_models` gives them
@@ -160,8 +141,8 @@ def measure(
         raise ValueError(f"expected at least one model or baseline for x{scale}, got none")
     border = scale if border is None else border
     meters = load_meters(metrics, min(min(p.hr.shape[:2]) for p in pairs.values()) - 2 * border, border)
-    with _progress(progress, len(models) * len(pairs)) as tell:
-        tables = [_measure(model, pairs, scale, meters, tell).assign(model=label, scale=scale) for label, model in models.items()]
+    with Progress(progress, "evaluate", len(models) * len(pairs)) as bar:
+        tables = [_measure(model, pairs, scale, meters, bar.update).assign(model=label, scale=scale) for label, model in models.items()]
     table = pd.concat(tables, ignore_index=True)
     return table[["model", "scale", *table.columns.drop(["model", "scale"])]]
 

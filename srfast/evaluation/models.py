@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from ..core import find_name, pick_device, to_tensor, to_uint8, WeightsError
 from ..images.filters import gaussian_blur
 from ..images.resize import METHODS, imresize
-from ..networks.external import is_foreign, load_foreign
-from ..networks.weights import find_weights, list_weights, load_generator, read_info
+from ..networks.external import is_foreign
+from ..networks.models import load_network, resolve
+from ..networks.weights import list_weights
 
 # %% ../../nbs/evaluation/00_models.ipynb #4cd397fb
 BASELINES = ("nearest", "bilinear", "bicubic", "lanczos3", "fourier", "unsharp")
@@ -36,21 +37,25 @@ def _unsharp(lr_imgs: Tensor, scale: int) -> Tensor:
     return enlarged + (enlarged - gaussian_blur(enlarged, 1.0))
 
 # %% ../../nbs/evaluation/00_models.ipynb #94e4345f
+def _is_file(model) -> bool:
+    "Return whether `model` names a weights file or run folder, or is another project's network."
+    return is_foreign(model) or Path(model).is_dir() or Path(model).suffix == ".safetensors"
+
+
 def _load(model, scale: int, device: str) -> Callable[[Tensor], Tensor]:
-    "What `model` stands for."
+    "Return what `model` stands for, ready to run."
     if callable(model):
         return model
-    foreign, path = is_foreign(model), Path(model)
-    if not (foreign or path.is_dir() or path.suffix == ".safetensors"):
+    if not _is_file(model):
         find_name(str(model), (*METHODS, *BASELINES, *list_weights()), "model")
     if model == "unsharp":
         return partial(_unsharp, scale=scale)
     if model in METHODS:
         return partial(_classical, scale=scale, method=str(model))
-    net = load_foreign(model, device) if foreign else load_generator(model, scale)
-    if net.scale != scale:
-        raise WeightsError(f"{model}: expected weights for x{scale}, got weights for x{net.scale}")
-    return net.to(device, memory_format=torch.channels_last)
+    card = resolve(model)
+    if scale not in card.scales:
+        raise WeightsError(f"{model}: expected weights for x{scale}, got weights for x{', x'.join(map(str, card.scales))}")
+    return load_network(card, scale, device)
 
 # %% ../../nbs/evaluation/00_models.ipynb #06943446
 def _label(model) -> str:
@@ -93,17 +98,11 @@ def serves(
     model,  # a name, path or callable
     scale: int,  # enlargement
 ) -> bool:
-    "Whether the model can be had for `scale`; methods and plain functions serve every scale."
+    "Return whether the model has weights for `scale`; methods and plain functions serve every scale."
     if callable(model):
         return getattr(model, "scale", scale) == scale
-    if is_foreign(model):
-        return load_foreign(model).scale == scale
-    if model in list_weights():
-        return scale in list_weights()[model]
-    if Path(model).is_dir() or Path(model).suffix == ".safetensors":
-        info = read_info(find_weights(model))
-        return scale in (info.scales or (info.scale,))
-    return True
+    known = model in list_weights() or _is_file(model)
+    return scale in resolve(model).scales if known else True
 
 # %% ../../nbs/evaluation/00_models.ipynb #e6aa8722
 def device_of(model) -> torch.device:

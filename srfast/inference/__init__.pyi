@@ -1,6 +1,8 @@
 """Upscale any image with any model."""
 from .upscaler import Upscaler as Upscaler
 from .upscaler import upscale as upscale
+from .upscaler import plan as plan
+from .upscaler import Plan as Plan
 from .confidence import trust_map as trust_map
 from . import confidence as confidence
 from . import exact as exact

@@ -11,10 +11,13 @@ from .weights import list_weights as list_weights
 from .weights import load_generator as load_generator
 from .weights import read_info as read_info
 from .weights import save_weights as save_weights
+from .models import ModelCard as ModelCard
+from .models import resolve as resolve
 from . import backbones as backbones
 from . import critics as critics
 from . import external as external
 from . import layers as layers
+from . import models as models
 from . import weights as weights
 from . import zoo as zoo
 from . import generators as generators

@@ -93,7 +93,7 @@ def read_info(
         raise WeightsError(f"{path}: a safetensors file, but not of srfast: its header names no generator")
     try:
         fields = json.loads(header)
-        info = WeightsInfo(**({"metadata": fields.pop("story")} if "story" in fields else {}), **fields)  # its name before 0.2
+        info = WeightsInfo(**({"metadata": fields.pop("story")} if "story" in fields else {}), **fields)  # the former name of the field
         if not all(isinstance(getattr(info, name), kind) for name, kind in _KINDS.items()) or set(map(type, info.scales)) - {int}:
             raise TypeError("a value of another kind")
         if min((info.scale, *info.scales)) < 1:

@@ -14,10 +14,12 @@ from fastai.callback.core import Callback
 from fastai.learner import Learner
 from torch import Tensor, nn
 
+from .._torchvision import torchvision  # noqa: F401, before fastai's vision package
+from fastai.vision.gan import AdaptiveGANSwitcher, GANLearner, GANLoss, GANModule, GANTrainer
+
 from ..core import find_name, wants_bf16
 from ..data.pairs import large_enough, Pair
 from ..data.splits import Split
-from ..networks.backbones import import_torchvision
 from ..networks.critics import create_critic
 from ..networks.weights import find_weights, WeightsInfo, write_weights
 from .adversarial import ADVERSARIAL_LOSSES, get_adversarial_loss
@@ -27,12 +29,6 @@ from .losses import takes_lr
 from .runs import is_first, Run
 from .stages import EMA, Clip, Stage, stage_loss, stage_optimizer, StageLearner, StepRate
 from .trainer import parameter_groups, psnr_y, Recipe, start_from
-
-# %% ../../nbs/training/09_gan.ipynb #1bd8a755
-import_torchvision()
-
-# %% ../../nbs/training/09_gan.ipynb #6ffbda87
-from fastai.vision.gan import AdaptiveGANSwitcher, GANLearner, GANLoss, GANModule, GANTrainer
 
 # %% ../../nbs/training/09_gan.ipynb #52057e30
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from fasthtml.components import (
 from fasthtml.svg import Path, Rect, Svg
 
 from .. import __version__
-from .jobs import Limits, ModelCard
+from ..networks.models import ModelCard
+from .jobs import Limits
 
 # %% ../../nbs/web/03_page.ipynb #61732613
 def _icon(*paths: str, size: int = 20):

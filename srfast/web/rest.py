@@ -32,7 +32,8 @@ from .. import __version__
 from ..core import find_name
 from .security import SecurityMiddleware, on_http_error, on_request_error, too_long
 from ..images.read import read_img
-from .jobs import RESULT_TYPES, Job, JobQueue, ModelCard, add_job, get_job, list_models, new_folder, position, remove_job
+from ..networks.models import ModelCard
+from .jobs import RESULT_TYPES, Job, JobQueue, add_job, get_job, list_models, new_folder, position, remove_job
 from .page import page
 from .worker import RequestError
 from ..images.write import write_img
@@ -51,8 +52,8 @@ def tell_job(
 ) -> dict:  # for JSON
     "What a client may know of its job."
     fields = {"id": job.id, "name": job.name, "state": job.state, "position": position(queue, job), "progress": round(job.progress, 4)}
-    fields |= {"model": job.model.name, "detail": job.options.detail, "size": job.facts.size, "result_size": job.facts.result}
-    fields |= {"frames": job.facts.frames, "formats": job.facts.formats, "left": _seconds_left(job), "seconds": None}
+    fields |= {"model": job.model.name, "detail": job.options.detail, "size": job.plan.size, "result_size": job.plan.result}
+    fields |= {"frames": job.plan.frames, "formats": job.formats, "left": _seconds_left(job), "seconds": None}
     if job.started:
         fields["seconds"] = round((job.ended or time.monotonic()) - job.started, 2)
     if job.state == "done":
@@ -162,7 +163,7 @@ async def result(request: Request) -> FileResponse:
     if job.state != "done":
         raise RequestError(409, f"the job is {job.state}; ask again", 1)
     path = await run_in_threadpool(_in_format, request.app.state.queue, job, request.query_params.get("format"))
-    (w, _), (before, _), stem = job.answer["size"], job.facts.size, job.name.rpartition(".")[0] or job.name
+    (w, _), (before, _), stem = job.answer["size"], job.plan.size, job.name.rpartition(".")[0] or job.name
     return FileResponse(path, media_type=RESULT_TYPES[path.suffix[1:]], filename=f"{stem}_x{w / before:.3g}{path.suffix}")
 
 # %% ../../nbs/web/04_rest.ipynb #cee5e0e0
