@@ -171,7 +171,7 @@ def pick_device(
             raise RuntimeError("it holds no values")
         torch.zeros(1, device=device)
     except (RuntimeError, TypeError, AssertionError, NotImplementedError) as e:
-        raise ValueError(f"expected a device that is available, such as 'cpu' or 'cuda', got {device!r} ({str(e).splitlines()[0]})") from None
+        raise ValueError(f"expected a device that exists, such as 'cpu' or 'cuda', got {device!r} ({str(e).splitlines()[0]})") from None
     return str(device)
 
 # %% ../nbs/core/00_core.ipynb #7be01c42
