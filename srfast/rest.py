@@ -64,11 +64,18 @@ def tell_job(
 # %% ../nbs/56_rest.ipynb #8111ba70
 _UPLOAD_SECONDS = 300
 
+# %% ../nbs/56_rest.ipynb #e1a94c06
+def _plain_type(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    "Return a header, a media type in small letters: python-multipart before 0.0.33 knows no others."
+    kind, *rest = value.split(b";", 1)
+    return name, b";".join([kind.lower(), *rest]) if name == b"content-type" else value
+
 # %% ../nbs/56_rest.ipynb #4e5818dd
 async def _read_form(request: Request):
     "The form of a request; a `Refused` 422 if it is another kind of form, 408 if it does not come to an end."
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise Refused(422, "expected a form of type multipart/form-data")
+    request = Request({**request.scope, "headers": [_plain_type(*header) for header in request.scope["headers"]]}, request.receive)
     try:
         with anyio.fail_after(_UPLOAD_SECONDS):
             return await request.form(max_files=1, max_fields=12, max_part_size=1000)
