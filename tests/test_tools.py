@@ -157,6 +157,18 @@ def test_run_shows_the_traceback_and_leaves_the_notebook(tmp_path, capfd):
     assert "culprit" in out and "ZeroDivisionError" in out and path.read_text() == before
 
 
+@pytest.mark.parametrize("source, refused", [
+    ("x = 2\nx", True), ("display(x)", True), ("a.b, c", True), ("x = 1", False), ("f(x)", False), ("plot();", False), ("#| hide\nx", False)])
+def test_clean_refuses_a_display_without_an_output(tmp_path, source, refused):
+    path = write(tmp_path, "00_a", code(source))
+    notebooks.clean([path], root=tmp_path)
+    found = notebooks.clean([path], check=True, root=tmp_path)
+    assert ["ends in a value but has no output" in line for line in found] == [True] * refused
+    path = write(tmp_path, "00_a", code(source, printed("2")))
+    notebooks.clean([path], root=tmp_path)
+    assert notebooks.clean([path], check=True, root=tmp_path) == []
+
+
 @pytest.fixture
 def tree(tmp_path):
     """Three notebooks in good order, and a way to add an exported cell to a fourth."""
