@@ -15,14 +15,21 @@ refuse() {
     exit 1
 }
 
+# `pip install --group` came with pip 25.1.
+renew_pip() {
+    .venv/bin/python -c 'import pip; raise SystemExit(tuple(map(int, pip.__version__.split(".")[:2])) < (25, 1))' ||
+        .venv/bin/python -m pip install -qq --no-input 'pip>=25.1'
+}
+keep() { renew_pip; exit 0; }
+
 there=$(identify .venv/bin/python)
 if [ -n "$wanted" ]; then
     found=$(identify "$wanted")
     [ -n "$found" ] || refuse "there is no '$wanted' that runs."
     supported "$found" || refuse "'$wanted' is Python $(echo "$found" | cut -d ' ' -f 2)."
-    [ "$found" != "$there" ] || [ ! -f .venv/.made ] || exit 0
+    [ "$found" != "$there" ] || [ ! -f .venv/.made ] || keep
 else
-    if supported "$there" && [ -f .venv/.made ]; then exit 0; fi
+    if supported "$there" && [ -f .venv/.made ]; then keep; fi
     for wanted in python3 $(seq "$newest" -1 "$minimum" | sed 's/^/python3./') ''; do
         [ -n "$wanted" ] || refuse "none of those is here."
         ! supported "$(identify "$wanted")" || break
@@ -32,7 +39,5 @@ fi
 [ ! -e .venv ] || echo "Making .venv anew, with $wanted."
 rm -rf .venv
 "$wanted" -m venv .venv
-# `pip install --group` came with pip 25.1.
-.venv/bin/python -c 'import pip; raise SystemExit(tuple(map(int, pip.__version__.split(".")[:2])) < (25, 1))' ||
-    .venv/bin/python -m pip install -qq --no-input 'pip>=25.1'
+renew_pip
 touch .venv/.made
