@@ -44,7 +44,7 @@ lock: .venv/.made  ## write constraints.txt, the versions of everything the test
 
 clean:  ## remove what builds and tests leave behind (.venv stays)
 	rm -rf build dist *.egg-info nbs/_proc _proc _docs .pytest_cache .ruff_cache .mypy_cache
-	find srfast nbs tools tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find srfast nbs tools tests benchmarks research docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.made: FORCE
 	@tools/venv.sh $(PYTHON)
