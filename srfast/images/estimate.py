@@ -38,7 +38,7 @@ def _read(img) -> tuple[np.ndarray, np.ndarray | None]:
         steps = getattr(img, "quantization", {}).get(0)
     values = image_bytes(img)
     if min(values.shape[:2]) < _SMALLEST:
-        raise ImageError(f"expected at least {_SMALLEST} x {_SMALLEST} pixels, got {values.shape[1]} x {values.shape[0]}; use a larger part of it")
+        raise ImageError(f"expected at least {_SMALLEST} x {_SMALLEST} pixels, got {values.shape[1]} x {values.shape[0]}")
     return values, None if steps is None else np.array(steps, dtype=float).reshape(8, 8)
 
 # %% ../../nbs/images/08_estimate.ipynb #8a71c83b
@@ -243,7 +243,7 @@ def _wave(luma: np.ndarray) -> np.ndarray:
 
 # %% ../../nbs/images/08_estimate.ipynb #07e0feef
 def _factor(luma: np.ndarray, blur: float, is_jpeg: bool) -> float:
-    "Return the factor by which an image was enlarged, 1 if it was not. Source: Gallagher, Detection of linear and cubic interpolation (2005)."
+    "Return the factor of an earlier enlargement, 1 for none. Source: Gallagher, Detection of linear and cubic interpolation (2005)."
     middle = tuple(slice(max(side - 1024, 0) // 2, (side + 1024) // 2) for side in luma.shape)
     strengths, waves = np.sqrt(_wave(luma[middle]) * _wave(luma[middle].T)), np.arange(_GRID // 2 + 1) / _GRID
     own = (np.abs(waves - np.round(waves * 8) / 8) < max(0.0125, 3 / min(luma.shape))) & is_jpeg

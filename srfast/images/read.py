@@ -189,7 +189,7 @@ def _is_negative(img: Image.Image) -> bool:
     if img.mode == "L" and 2 in tags.get(339, ()) or img.mode in ("I", "F") and downwards:
         raise ImageError("expected values from black upwards, got signed bytes or inverted 32-bit values; save it as 8 or 16 bits")
     if tags.get(262) == 6 and raw_mode(img) == "R":  # Pillow before 13 reads them as red, green and blue
-        raise ImageError("expected a TIFF with interleaved YCbCr, got separate planes; save it with PlanarConfiguration 1")
+        raise ImageError("expected a TIFF with interleaved YCbCr, got separate planes; save it as PNG")
     return downwards and img.mode.startswith("I;16")
 
 # %% ../../nbs/images/03_read.ipynb #ede44871

@@ -141,7 +141,7 @@ def imresize(
     *,
     size: tuple[int, int] | None = None,  # instead of `scale`: new (height, width) in pixels
     method: str = "bicubic",  # one of `METHODS`
-    antialias: bool = True,  # widen the kernel when shrinking
+    antialias: bool = True,  # widen the kernel when scaling down
 ) -> Tensor | np.ndarray:  # same kind; floating values may leave [0, 1] at edges, integers are clipped
     """Return `imgs` resized as MATLAB's `imresize` does.
 

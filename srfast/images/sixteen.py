@@ -31,7 +31,7 @@ def is_deep(img: Image.Image) -> bool:
     raw = raw_mode(img)
     bits = getattr(img, "tag_v2", {}).get(258, (8,)) if img.format == "TIFF" else (8,)
     if len(bits) > 1 and max(bits) > 8 and raw and raw[-4:] not in _LOWER:
-        raise ImageError(f"expected a TIFF with interleaved channels, got separate planes of {bits} bits; save it with PlanarConfiguration 1")
+        raise ImageError(f"expected a TIFF with interleaved channels, got separate planes of {bits} bits; save it as PNG")
     if raw[-4:] not in _LOWER or img.mode not in ("RGB", "RGBA", "CMYK"):
         return False
     if raw.startswith("RGBa") or (img.format == "PNG" and img.n_frames > 1):
