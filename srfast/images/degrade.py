@@ -212,7 +212,7 @@ class Degradation:
     @classmethod
     def match(
         cls,
-        files: list | str | Image.Image | np.ndarray | Tensor,  # 1 to 20 images from one source, or one alone
+        files: list | str | Image.Image | np.ndarray | Tensor,  # 1 to 20 images from one source (paths, PIL images, arrays), or one alone
         scale: float = 1,  # factor to scale down by, at least 1; blur is given in pixels before that
     ) -> "Degradation":  # numbers for one image, ranges for several
         "Estimate how images were degraded; for each image alone use `srfast.images.estimate.estimate`."
