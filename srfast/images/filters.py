@@ -17,7 +17,7 @@ def gaussian_kernel(
     sigma: float,  # standard deviation in pixels, above 0
     radius: int | None = None,  # taps on each side of the centre; None: five sigma
 ) -> Tensor:  # (2 radius + 1,) float64, sums to 1
-    "The bell curve read at whole pixels."
+    "Return a Gaussian sampled at whole pixels."
     radius = int(5 * sigma + 0.5) if radius is None else radius
     x = torch.arange(-radius, radius + 1, dtype=torch.float64)
     kernel = torch.exp(-0.5 * (x / sigma) ** 2)
@@ -26,9 +26,9 @@ def gaussian_kernel(
 # %% ../../nbs/images/07_filters.ipynb #9af2716d
 def filter_sides(
     imgs: Tensor,  # (..., H, W), floating
-    kernel: Tensor,  # (K,) weights, used along both sides
-) -> Tensor:  # (..., H - K + 1, W - K + 1): only where the whole kernel fits
-    "`imgs` filtered along the columns and then along the rows."
+    kernel: Tensor,  # (K,) weights, applied along both sides
+) -> Tensor:  # (..., H - K + 1, W - K + 1), where the whole kernel fits
+    "Filter the columns and then the rows of `imgs`."
     weights = kernel.tolist()
     for dim in (-2, -1):
         n = imgs.shape[dim] - len(weights) + 1
@@ -41,9 +41,9 @@ def filter_sides(
 # %% ../../nbs/images/07_filters.ipynb #9426d7be
 def gaussian_blur(
     imgs: Tensor,  # (N, C, H, W), floating
-    sigma: float,  # standard deviation in pixels; 0 changes nothing
+    sigma: float,  # standard deviation in pixels; 0: no blur
 ) -> Tensor:  # the same shape
-    "`imgs` blurred; beyond the border the last pixel is repeated."
+    "Return `imgs` blurred by a Gaussian; beyond the border the last pixel is repeated."
     if not 0 <= sigma < math.inf:
         raise ValueError(f"sigma: expected a number of at least 0, got {sigma}")
     if sigma == 0:

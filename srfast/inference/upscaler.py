@@ -313,10 +313,10 @@ class Upscaler:
             with open_img(img, max_pixels=self.max_pixels_in) as opened:
                 return _upscale_frames(self, opened, source_name(img), target, maps, progress)
         if isinstance(img, Image.Image):
-            return _upscale_frames(self, img, "the given picture", target, maps, progress)
+            return _upscale_frames(self, img, "the given image", target, maps, progress)
         planes, back = split(img)
         shape = target_shape(*planes.color.shape[:2], **target)
-        _check_pixels(*shape[::-1], 1, self.max_pixels_out, "the given picture")
+        _check_pixels(*shape[::-1], 1, self.max_pixels_out, "the given image")
         with _TileProgress(progress) as report:
             return back(_enlarge_planes(self.suited(planes.color if planes.two_valued else img), planes, shape, report, maps))
 
