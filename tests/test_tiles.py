@@ -141,9 +141,9 @@ def test_consistent_floats_and_alpha():
 def test_consistent_on_test_pictures(set_name):
     if not (DATA / "benchmark" / set_name).is_dir(): pytest.skip(f"no {set_name}: set SRFAST_DATA to a folder with benchmark/{set_name}")
     from srfast.evaluation.measure import evaluate_pair
-    from srfast.evaluation.benchmark import find_set, load_set
+    from srfast.evaluation.benchmark import find_benchmark, load_set
     for scale in (2, 4):
-        for pair in list(load_set(find_set(set_name), scale).values())[:4]:
+        for pair in list(load_set(find_benchmark(set_name), scale).values())[:4]:
             plain, consistent = srfast.Upscaler()(pair.lr_img, scale), srfast.Upscaler(consistent=True)(pair.lr_img, scale)
             assert misses(consistent, pair.lr_img).max() <= 1
             assert evaluate_pair(consistent, pair.hr, scale)["psnr_y"] >= evaluate_pair(plain, pair.hr, scale)["psnr_y"] - 0.005

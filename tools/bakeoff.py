@@ -26,7 +26,7 @@ from srfast.evaluation.measure import evaluate
 from srfast.evaluation.results import save_results
 from srfast.networks.generators.house import House
 from srfast.networks.layers import identity_conv
-from srfast.evaluation.benchmark import find_set, load_set
+from srfast.evaluation.benchmark import find_benchmark, load_set
 from srfast.training.recipes import adjust
 from srfast.training.stages import Stage
 from srfast.training.trainer import Recipe, train
@@ -261,7 +261,7 @@ def main() -> None:
     torch.set_num_threads(1)
     plans = recipes() if not args.only else {name: recipes()[name] for name in args.only.split(";")}
     costs = measure_costs(plans, args)
-    pairs = load_set(find_set("Kodak24"), 4)
+    pairs = load_set(find_benchmark("Kodak24"), 4)
     for seed in map(int, args.seeds.split(",")):
         for name, recipe in plans.items():
             done = rows_of(args.out)

@@ -24,7 +24,7 @@ from scipy.optimize import linprog
 from srfast.evaluation.costs import cpu_times
 from srfast.evaluation.measure import evaluate, evaluate_pair
 from srfast.evaluation.results import save_results
-from srfast.evaluation.benchmark import find_set, load_set
+from srfast.evaluation.benchmark import find_benchmark, load_set
 from srfast.images.read import read_img
 from srfast.inference.upscaler import Upscaler
 from srfast.images.resize import imresize, resize_matrix
@@ -53,7 +53,7 @@ def bf16(model: str, scale: int) -> pd.DataFrame:
 
 def kodak24(model: str, scale: int, kinds: tuple[str, ...] = tuple(KINDS)) -> pd.DataFrame:
     upscalers, rows = {kind: Upscaler(model, **{"precision": "bf16"} | KINDS[kind]) for kind in kinds}, []
-    for name, pair in load_set(find_set("Kodak24"), scale).items():
+    for name, pair in load_set(find_benchmark("Kodak24"), scale).items():
         row = {"model": model, "scale": scale, "picture": name}
         for kind, upscaler in upscalers.items():
             sr = upscaler(pair.lr_img, scale, return_trust=kind == "ensemble")
@@ -73,7 +73,7 @@ def views(model: str, scale: int) -> pd.DataFrame:
         net.back = net.back if back else None
     ms, rows = cpu_times(nets), []
     for name in ("Set5", "Set14", "Kodak24"):
-        means = evaluate(nets, load_set(find_set(name), scale), scale, ["psnr_y"], baselines=[], progress=False).means
+        means = evaluate(nets, load_set(find_benchmark(name), scale), scale, ["psnr_y"], baselines=[], progress=False).means
         for kind, psnr in zip(means.model, means.psnr_y):
             n, back = wanted[kind]
             rows.append(dict(model=model, scale=scale, set=name, views=n, backproject=back, ms=ms[kind], psnr_y=psnr))
@@ -83,7 +83,7 @@ def views(model: str, scale: int) -> pd.DataFrame:
 def test_pictures(scale: int):
     """(set, name, small picture, original or None) of all there are."""
     for name in ("Set5", "Set14", "Kodak24"):
-        for picture, pair in load_set(find_set(name), scale).items(): yield name, picture, pair.lr_img, pair.hr
+        for picture, pair in load_set(find_benchmark(name), scale).items(): yield name, picture, pair.lr_img, pair.hr
     for file in sorted((Path(os.environ["SRFAST_DATA"]) / "real").iterdir()):
         yield "real", file.name, np.asarray(read_img(file).convert("RGB")), None
     rng = np.random.default_rng(0)

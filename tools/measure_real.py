@@ -24,7 +24,7 @@ from srfast.data.synthetic import draw_page
 from srfast.evaluation.measure import evaluate
 from srfast.evaluation.results import save_results
 from srfast.inference.upscaler import AUTO, Upscaler, choose_model
-from srfast.evaluation.benchmark import find_set, load_set
+from srfast.evaluation.benchmark import find_benchmark, load_set
 from srfast.training.recipes import UNKNOWN
 from srfast.images.resize import imresize
 
@@ -45,7 +45,7 @@ SPOILED = {
 
 def spoil(scale: int, degradation: Degradation | None) -> dict:
     """Kodak24 by the protocol, its small pictures spoiled."""
-    pairs = load_set(find_set("Kodak24"), scale)
+    pairs = load_set(find_benchmark("Kodak24"), scale)
     return {name: make_pair(p.hr, scale, degradation, i) if degradation else p for i, (name, p) in enumerate(pairs.items())}
 
 

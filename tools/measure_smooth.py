@@ -15,7 +15,7 @@ from srfast.core import rgb_to_y, to_tensor
 from srfast.evaluation.measure import evaluate_pair
 from srfast.evaluation.models import predict
 from srfast.evaluation.results import save_results
-from srfast.evaluation.benchmark import find_set, load_set
+from srfast.evaluation.benchmark import find_benchmark, load_set
 from srfast.images.resize import imresize
 from srfast.networks.weights import load_generator
 
@@ -36,7 +36,7 @@ def enlarged(net, img, times: int):
 def measure(weight: str, net, set_name: str, times: int) -> list:
     """A row a picture; `sharpness` is the result's roughness over the original's."""
     scale, rows = 2**times, []
-    for picture, pair in load_set(find_set(set_name), scale).items():
+    for picture, pair in load_set(find_benchmark(set_name), scale).items():
         sr = enlarged(net, pair.lr_img, times)
         row = dict(weight=weight, set=set_name, scale=scale, picture=picture, psnr_y=evaluate_pair(sr, pair.hr, scale)["psnr_y"])
         rows.append(row | {"sharpness": roughness(sr) / roughness(pair.hr)})

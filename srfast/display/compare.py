@@ -64,6 +64,19 @@ def _draw_columns(columns: Mapping[str, np.ndarray], hr: np.ndarray, box: tuple[
     plt.tight_layout()
     return fig
 
+# %% ../../nbs/display/00_compare.ipynb #2417a6ba
+def _check_shapes(results: Mapping[str, np.ndarray], hr: np.ndarray) -> None:
+    "Raise `ValueError` unless all results have the shape of the original."
+    if wrong := [f"{name} {img.shape}" for name, img in results.items() if img.shape != hr.shape]:
+        raise ValueError(f"expected results of {hr.shape}, as the original, got {', '.join(wrong)}")
+
+# %% ../../nbs/display/00_compare.ipynb #fdba3edd
+def _check_crop(box: tuple[int, int, int], hr: np.ndarray) -> None:
+    "Raise `ValueError` unless the crop (top, left, side) lies inside the original."
+    y, x, n = box
+    if min(y, x) < 0 or n < 1 or y + n > hr.shape[0] or x + n > hr.shape[1]:
+        raise ValueError(f"expected a crop (top, left, side) inside {hr.shape[0]} x {hr.shape[1]} pixels, got {(y, x, n)}")
+
 # %% ../../nbs/display/00_compare.ipynb #e3ec773a
 def show_comparison(
     lr_img: Any,  # input, (h, w, 3) uint8 or floating in [0, 1], or a PIL image
@@ -76,13 +89,11 @@ def show_comparison(
     "Draw input, bicubic, results and original, each with a crop below and the crop's PSNR on luminance."
     lr_img, hr = rgb_bytes(lr_img), rgb_bytes(hr)
     results = {name: rgb_bytes(img) for name, img in (results if isinstance(results, Mapping) else {"ours": results}).items()}
-    if wrong := [f"{name} {img.shape}" for name, img in results.items() if img.shape != hr.shape]:
-        raise ValueError(f"expected results of {hr.shape}, as the original, got {', '.join(wrong)}")
+    _check_shapes(results, hr)
     bicubic = imresize(lr_img, size=hr.shape[:2])
-    y, x, n = crop or _find_crop(bicubic, hr, min(hr.shape[:2]) // 4)
-    if min(y, x) < 0 or n < 1 or y + n > hr.shape[0] or x + n > hr.shape[1]:
-        raise ValueError(f"expected a crop (top, left, side) inside {hr.shape[0]} x {hr.shape[1]} pixels, got {(y, x, n)}")
-    return _draw_columns({"low-res": lr_img, "bicubic": bicubic} | results | {"original": hr}, hr, (y, x, n), side)
+    box = crop or _find_crop(bicubic, hr, min(hr.shape[:2]) // 4)
+    _check_crop(box, hr)
+    return _draw_columns({"low-res": lr_img, "bicubic": bicubic} | results | {"original": hr}, hr, box, side)
 
 # %% ../../nbs/display/00_compare.ipynb #92cc45ca
 _SLIDER = """
@@ -166,6 +177,14 @@ def before_after(
         raise ValueError(f"expected two images of one size, got {before.shape[:2]} and {after.shape[:2]}")
     return BeforeAfter(before, after, tuple(labels))
 
+# %% ../../nbs/display/00_compare.ipynb #7b6ea148
+def _side_by_side(imgs: Sequence[np.ndarray], gap: int) -> np.ndarray:
+    "Return images (H, W, 3) in a row, all as high as the highest, with `gap` white pixels between two."
+    high = max(img.shape[0] for img in imgs)
+    tall = [imresize(img, size=(high, round(img.shape[1] * high / img.shape[0])), method="nearest") for img in imgs]
+    white = np.full((high, gap, 3), 255, np.uint8)
+    return np.concatenate([part for img in tall for part in (img, white)][:-1], 1)
+
 # %% ../../nbs/display/00_compare.ipynb #b4f3458c
 def save_strip(
     imgs: Sequence,  # images from left to right, (H, W, 3) uint8 or floating in [0, 1], or PIL images
@@ -178,11 +197,7 @@ def save_strip(
     find_name(path.suffix, [".png"], "ending")
     if not imgs:
         raise ValueError("expected at least one image, got none")
-    high = max(img.shape[0] for img in imgs)
-    tall = [imresize(img, size=(high, round(img.shape[1] * high / img.shape[0])), method="nearest") for img in imgs]
-    white = np.full((high, gap, 3), 255, np.uint8)
-    parts = [part for img in tall for part in (img, white)][:-1]
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as tmp:
-        Image.fromarray(np.concatenate(parts, 1)).save(tmp)
+        Image.fromarray(_side_by_side(imgs, gap)).save(tmp)
     return path

@@ -34,16 +34,8 @@ def _controls(scale: float, model: str) -> tuple:
     return factor, name, ipywidgets.FloatSlider(max=1, step=0.05, description="Detail", continuous_update=False)
 
 # %% ../../nbs/display/01_widget.ipynb #06ac1cd3
-def widget(
-    img: Any,  # path, bytes, open binary file or PIL image
-    scale: float = 4,  # enlargement selected first, 1 to 16
-    *,
-    model: str = "photo",  # model selected first
-) -> Any:  # box of ipywidgets; without ipywidgets a `BeforeAfter`
-    "Return a slider of `img` and its upscaled result, with controls for scale, model and detail."
-    img = upright(img) if isinstance(img, Image.Image) else read_img(img)
-    if find_spec("ipywidgets") is None:
-        return _compare(img, scale, model)
+def _box(img: Image.Image, scale: float, model: str) -> Any:
+    "Return a box of ipywidgets: controls, and the slider that they change."
     import ipywidgets
 
     factor, name, detail = controls = _controls(scale, model)
@@ -59,3 +51,14 @@ def widget(
     for control in controls:
         control.observe(renew, "value")
     return ipywidgets.VBox([ipywidgets.HBox(controls), view])
+
+# %% ../../nbs/display/01_widget.ipynb #24be811a
+def widget(
+    img: Any,  # path, bytes, open binary file or PIL image
+    scale: float = 4,  # enlargement selected first, 1 to 16
+    *,
+    model: str = "photo",  # model selected first
+) -> Any:  # box of ipywidgets; without ipywidgets a `BeforeAfter`
+    "Return a slider of `img` and its upscaled result, with controls for scale, model and detail."
+    img = upright(img) if isinstance(img, Image.Image) else read_img(img)
+    return _compare(img, scale, model) if find_spec("ipywidgets") is None else _box(img, scale, model)

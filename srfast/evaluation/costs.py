@@ -73,10 +73,11 @@ def _times(models: Mapping[str, Callable], scale: int) -> list[float]:
 def model_costs(models: Mapping[str, Callable[[Tensor], Tensor]], scale: int, timing: bool) -> pd.DataFrame:
     "Return one row per model: parameters, multiply-adds, time if `timing`, generator, seed and device."
     nets = {label: model if isinstance(model, nn.Module) else None for label, model in models.items()}
+    times = _times(models, scale) if timing else None
     rows = {
         "parameters": [net and sum(p.numel() for p in net.parameters()) for net in nets.values()],
         "multiply_adds": [net and multiply_adds(net, scale) for net in nets.values()],
-        "ms_per_megapixel": _times(models, scale) if timing else None,
+        "ms_per_megapixel": times,
         "generator": [getattr(getattr(net, "spec", None), "name", None) for net in nets.values()],
         "seed": [net.info.metadata.get("seed") if hasattr(net, "info") else None for net in nets.values()],
         "device": [device_of(model).type for model in models.values()],
