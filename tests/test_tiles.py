@@ -36,7 +36,7 @@ def test_eight_threads_and_200_pictures_give_what_one_thread_gives():
 REFUSED = """
 import resource, sys
 import numpy as np, torch, srfast
-from srfast import tiles
+from srfast.inference import tiles
 
 torch.set_num_threads(1)
 upscaler, img = srfast.Upscaler(tile=None, precision="float32"), np.random.default_rng(0).integers(0, 256, (600, 600, 3), dtype=np.uint8)
