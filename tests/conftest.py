@@ -20,3 +20,15 @@ def whole(pictures, tmp_path_factory):
     out = tmp_path_factory.mktemp("whole")
     assert Work(pictures, out).end() == "done"
     return Run(out)
+
+
+@pytest.fixture(scope="session")
+def docs_site(tmp_path_factory):
+    """The documentation site of a small repository."""
+    pytest.importorskip("sphinx", reason="Sphinx is not installed: pip install --group docs")
+    import docs
+    from small_docs import write_tree
+
+    tree = write_tree(tmp_path_factory.mktemp("tree"))
+    assert docs.build(tree) == []
+    return tree / "_docs"

@@ -108,8 +108,8 @@ REFUSED = {
     "unknown model": (2, "unknown model 'phto': did you mean photo", "upscale ok.png --model phto"),
     "damaged weights": (2, "bad.safetensors", "upscale ok.png --model bad.safetensors"),
     "unknown device": (2, "nodevice", "upscale ok.png --device nodevice"),
-    "result exists": (2, "old.png: exists already; --force", "upscale ok.png -o old.png"),
-    "result is the picture": (2, "would overwrite the picture itself", "upscale ok.png -o ok.png --force"),
+    "result exists": (2, "old.png: already exists; use --force", "upscale ok.png -o old.png"),
+    "result is the picture": (2, "would overwrite the image itself", "upscale ok.png -o ok.png --force"),
     "result links to the picture": (2, "would overwrite", "upscale ok.png -o link.png --force"),
     "picture links to the result": (2, "would overwrite", "upscale link.png -o ok.png --force"),
     "result is a hard link of the picture": (2, "would overwrite", "upscale ok.png -o hard.png --force"),
@@ -123,19 +123,19 @@ REFUSED = {
     "unknown option": (2, "--scle", "upscale ok.png --scle 2"),
     "dash in front": (2, "-d", "upscale -dash.png"),
     "training on nothing": (2, "nodir", "train nodir -o run"),
-    "training on one picture": (2, "picture", "train one -o run"),
+    "training on one picture": (2, "none of 1 images can be used", "train one -o run"),
     "training with an unknown network": (2, "unknown generator 'hous': did you mean house", "train many -o run --generator hous"),
     "training with an unknown loss": (2, "unknown loss 'l3'", "train many -o run --scale 2 --size 32 --loss l3"),
     "training at a scale without network": (2, "expected a scale of 2, 3, 4, got 5", "train many -o run --scale 5"),
     "training with a negative size": (2, "size", "train many -o run --scale 2 --size -4"),
-    "training on larger patches than pictures": (2, "no picture of at least 64 x 64", "train many -o run --scale 2 --size 64"),
+    "training on larger patches than pictures": (2, "images of at least 64 x 64 pixels", "train many -o run --scale 2 --size 64"),
     "training from unknown weights": (2, "unknown model 'phto'", "train many -o run --scale 2 --size 32 --init phto"),
     "training with a negative rate": (
         2, "lr", "train many -o run --generator house_small --scale 2 --size 8 --bs 1 --epochs 1 --lr-max -1"),
     "training with a loss twice": (2, "got 'mse=1,mse=2'", "train many -o run --scale 2 --size 32 --loss mse=1,mse=2"),
     "a table of another kind": (2, "a file ending in .csv, got out.txt", "evaluate fast many --scale 2 --csv out.txt"),
     "a set without a name": (2, "the name of a set", "benchmark --sets many, --scale 2"),
-    "no such recipe": (2, "no recipe is called 'nosuch*'", "recipes nosuch*"),
+    "no such recipe": (2, "no recipe matches 'nosuch*'", "recipes nosuch*"),
     "demo into a file": (2, "ok.png", "demo -o ok.png"),
 }
 
@@ -247,7 +247,7 @@ def test_force_spares_what_is_to_be_enlarged_too(folder):
     Image.new("RGB", (5, 4), "red").save(folder / "ok_x2.png")
     before = (folder / "ok_x2.png").read_bytes()
     done = srfast(folder, "upscale", "ok.png", "ok_x2.png", "--scale", "2", "--force")
-    assert done.returncode == 2 and "ok_x2.png: would overwrite a picture that is to be enlarged too" in done.stderr
+    assert done.returncode == 2 and "ok_x2.png: would overwrite an input image" in done.stderr
     assert (folder / "ok_x2.png").read_bytes() == before
     with Image.open(folder / "ok_x2_x2.png") as img: assert img.size == (10, 8)
 
@@ -352,3 +352,22 @@ def test_numbers_are_those_of_the_last_stage_asked_for(pictures, tmp_path):
     assert done.returncode == 0, done.stderr
     (stage,) = json.loads((tmp_path / "run/run.json").read_text())["recipe"]["stages"]
     assert [stage[key] for key in ("name", "epochs", "steps", "size", "bs", "lr_max")] == ["pixels", 1, 2, 32, 2, .001]
+
+
+def test_only_its_own_warnings_bear_its_name(monkeypatch, capsys):
+    import warnings
+
+    from srfast import cli
+    cli.import_module("srfast.app")  # it adds its command when it is first imported
+
+    def warn(*_, **__):
+        warnings.warn_explicit("ours", UserWarning, str(Path(cli.__file__).with_name("data.py")), 3)
+        warnings.warn_explicit("theirs", UserWarning, "site-packages/fastai/layers.py", 5)
+        warnings.warn_explicit("Pillow's", UserWarning, "site-packages/PIL/Image.py", 7, module="PIL.Image")
+        compile("1 is 1", "site-packages/fastcore/basics.py", "exec")
+
+    monkeypatch.setattr(cli, "app", warn)
+    assert cli.run(["models"]) == 0
+    ours, *theirs = capsys.readouterr().err.splitlines()
+    assert ours == "srfast: ours" and theirs[0] == "site-packages/fastai/layers.py:5: UserWarning: theirs"
+    assert len(theirs) == 2 and theirs[1].startswith("site-packages/fastcore/basics.py:1: SyntaxWarning")

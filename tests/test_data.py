@@ -21,7 +21,7 @@ from srfast.training.recipes import get_recipe
 from srfast.images.resize import imresize
 from srfast.training.runs import Run
 from srfast.data.patches import write_patches
-from srfast.data.splits import keep_out
+from srfast.data.splits import keep_out, read_split
 from srfast.training.stages import Stage
 from srfast.training.trainer import Recipe, train
 from srfast.training.workflow import kept_out, run_workflow
@@ -66,7 +66,7 @@ def test_another_file_under_the_same_name_is_refused(server, pictures):
     shutil.rmtree(find_set("tiny"))
     (server / "data/archives/tiny.zip").unlink()
     pack(pictures, server / "site/tiny.zip", 3)
-    with pytest.raises(ImageError, match="the file is damaged, or another one"):
+    with pytest.raises(ImageError, match="the file is damaged or a different one"):
         find_set("tiny")
     assert not (server / "data/archives/tiny.zip").exists() and not (server / "data/train/tiny").exists()
 
@@ -82,7 +82,7 @@ def test_a_published_hash_is_checked(server, pictures, monkeypatch):
 def test_without_a_net_it_says_what_to_put_where(server):
     with pytest.raises(ImageError) as told:
         find_set("tiny")
-    assert "cannot be fetched" in str(told.value) and "put its 4 pictures into" in str(told.value)
+    assert "cannot be downloaded" in str(told.value) and "put its 4 images into" in str(told.value)
     assert str(server / "data/archives") in str(told.value)
     assert not (server / "data/train").exists()
 
@@ -90,7 +90,7 @@ def test_without_a_net_it_says_what_to_put_where(server):
 def test_an_archive_without_its_pictures(server):
     with zipfile.ZipFile(server / "site/tiny.zip", "w") as archive:
         archive.writestr("readme.txt", "nothing here")
-    with pytest.raises(ImageError, match="expected pictures"):
+    with pytest.raises(ImageError, match="expected images"):
         find_set("tiny")
     assert not (server / "data/train/tiny").exists()
 
@@ -134,6 +134,24 @@ def test_given_small_pictures_are_learned_from_as_they_are(given):
     assert all(pair.lr_img.max() < 64 for pair in recipe.read(given[0]).train)
 
 
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("suffix", ["tif", "png", "jpg"])
+def test_an_original_on_its_side_pairs_with_its_small_copy(suffix, orientation, tmp_path):
+    upright = np.full((120, 160, 3), 90, np.uint8)
+    upright[:40, :40] = 200
+    tags = Image.Exif()
+    tags[274] = orientation
+    for name in ("hr", "lr"): (tmp_path / name).mkdir()
+    for n in range(2):
+        stored = np.rot90(upright, {1: 0, 3: 2, 6: 1, 8: 3}[orientation])
+        Image.fromarray(stored).save(tmp_path / f"hr/{n}.{suffix}", exif=tags)
+        Image.fromarray(imresize(upright, 1 / 2)).save(tmp_path / f"lr/{n}.png")
+    split = read_split((tmp_path / "lr", tmp_path / "hr"), (2,))
+    pair = split.train[0]
+    assert pair.hr.shape == (120, 160, 3) and pair.lr_img.shape == (60, 80, 3)
+    assert np.abs(pair.hr.astype(int) - upright).max() <= (8 if suffix == "jpg" else 0)
+
+
 @pytest.mark.parametrize("kinds", [(True, False), (False, True), (True, True)])
 def test_given_small_pictures_are_not_shrunk_by_the_recipe(kinds, given, tmp_path):
     mixed = replace(RECIPE, stages=[replace(stage, whole=whole) for stage, whole in zip(RECIPE.stages, kinds)])
@@ -159,7 +177,7 @@ def test_broken_pictures_are_counted_and_the_rest_is_learned(pictures, tmp_path,
     folder = shutil.copytree(pictures, tmp_path / "some")
     for n in range(7):
         (folder / f"bad{n}.png").write_bytes(b"no picture")
-    with pytest.warns(UserWarning, match=r"7 of \d+ pictures cannot be used") as told:
+    with pytest.warns(UserWarning, match=r"7 of \d+ images cannot be used") as told:
         run = train(SHORT, folder, tmp_path / "run")
     assert str(told[0].message).count("bad") == 5
     assert "7 skipped" in capsys.readouterr().err
@@ -214,7 +232,7 @@ def test_the_workflow_takes_small_pictures(pictures, tmp_path):
     second = Recipe("second", "lr_unet", 2, (Stage(size=32, bs=2, epochs=1, steps=2),), {"width": 4}, n_valid=3)
     small = keep_out(find_pictures(folder), 3, 0)[1][0]
     Image.open(small).crop((0, 0, 52, 48)).save(small)
-    with pytest.warns(UserWarning, match="1 of 3 pictures kept out are smaller than 64 x 64"):
+    with pytest.warns(UserWarning, match="1 of 3 validation images are smaller than 64 x 64"):
         table = run_workflow(tiny, folder, tmp_path / "run", upsampler=second, progress=False).table
     assert table.pictures.tolist() == [3] * 5 and table["size"].tolist() == [64, 64, 96, 96, 96]
     assert sorted(Image.open(f).size for f in (tmp_path / "run/generated").iterdir()) == [(48, 48), (64, 64), (64, 64)]

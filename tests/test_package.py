@@ -67,3 +67,44 @@ img = np.random.default_rng(0).integers(0, 256, (48, 40, 3), dtype=np.uint8)
 print(*srfast.evaluate([], {"noise": img}, 2, "all").means.model, srfast.evaluation.benchmark.benchmark.__name__)
 """
     assert run_python(code).split() == ["nearest", "bilinear", "bicubic", "lanczos3", "fourier", "unsharp", "benchmark"]
+
+
+MODULES = """
+import importlib, pkgutil, srfast
+names = [module.name for module in pkgutil.walk_packages(srfast.__path__, "srfast.") if not module.name.endswith(("_modidx", "__main__"))]
+def load(): return [importlib.import_module(name) for name in names]
+"""
+
+
+def test_importing_registers_nothing_for_forks():
+    code = MODULES + """
+import os, sys
+asked, register = [], os.register_at_fork
+def noted(**kwargs):
+    asked.append(sys._getframe(1).f_globals.get("__name__", ""))
+    register(**kwargs)
+os.register_at_fork = noted
+load()
+print([name for name in asked if name.split(".")[0] == "srfast"])
+"""
+    assert run_python(code) == "[]\n"
+
+
+def test_importing_changes_nothing_in_the_process():
+    code = MODULES + """
+import os, random, signal, sys, warnings
+from srfast.networks.backbones import import_torchvision
+import_torchvision()
+import fasthtml.common, fastai.vision.all, filelock, matplotlib.pyplot, numpy as np, PIL.Image, skimage, torch, tqdm, typer, uvicorn
+def state():
+    torch_random, numpy_random = torch.get_rng_state().tolist(), np.random.get_state()[1].tolist()
+    return dict(torch_random=torch_random, numpy_random=numpy_random, random=random.getstate(), threads=torch.get_num_threads(),
+        filters=list(warnings.filters), limit=PIL.Image.MAX_IMAGE_PIXELS, environment=dict(os.environ), path=list(sys.path),
+        signals=[signal.getsignal(number) for number in signal.valid_signals()], hook=sys.excepthook, grad=torch.is_grad_enabled(),
+        type=torch.get_default_dtype(), heif="HEIF" in PIL.Image.OPEN, backend=matplotlib.get_backend())
+before = state()
+load()
+print([name for name, value in state().items() if value != before[name]])
+"""
+    assert run_python(code) == "[]\n"
+

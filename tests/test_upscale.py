@@ -997,6 +997,65 @@ def test_forked_processes_enlarge_too(tmp_path):
     assert (done.returncode, done.stdout) == (0, "[(120, 120, 3), (120, 120, 3)]\n"), done.stderr
 
 
+def run_forking(code, folder):
+    """What a program prints that forks, in at most two minutes."""
+    (folder / "forks.py").write_text(code)
+    env = os.environ | {"OMP_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "forks.py"], cwd=folder, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_keeps_its_threads(tmp_path):
+    code = """
+import os, numpy as np, srfast, srfast.core, torch
+def told(name): print(name, torch.get_num_threads(), flush=True)
+told("parent")
+if not os.fork():
+    told("child")
+    srfast.upscale(np.zeros((60, 60, 3), np.uint8), 2, model="fast")
+    told("after")
+    os._exit(0)
+os.wait()
+"""
+    told = run_forking(code, tmp_path)
+    names, threads = told[::2], told[1::2]
+    assert names == ["parent", "child", "after"] and len({*threads}) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_processes_of_a_loader_do_not_wait_for_ever(tmp_path):
+    code = """
+import numpy as np, srfast, torch
+
+class Pictures(torch.utils.data.Dataset):
+    def __len__(self): return 4
+    def __getitem__(self, i):
+        img = torch.rand(3, 60, 60, generator=torch.Generator().manual_seed(i))
+        return srfast.upscale(img, 2, model="fast"), srfast.resize.imresize(img[None], scale=0.5)[0]
+def load(n):
+    how = {"num_workers": n, "multiprocessing_context": "fork"} if n else {}
+    return [part for batch in torch.utils.data.DataLoader(Pictures(), 2, **how) for part in batch]
+print(all(torch.allclose(a, b, atol=1e-4) for a, b in zip(load(0), load(2), strict=True)))
+"""
+    assert run_forking(code, tmp_path) == ["True"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_while_a_picture_is_read_can_read(tmp_path):
+    RGB.save(tmp_path / "a.png")
+    code = """
+import os, srfast, srfast.image
+with srfast.image._parsing(10_000):
+    if not os.fork():
+        print(srfast.read_img("a.png").size, flush=True)
+        os._exit(0)
+    os.wait()
+"""
+    assert run_forking(code, tmp_path) == "(24, 20)".split()
+
+
 # What is easily taken for something else
 
 @pytest.mark.parametrize("spoil", [False, True])
@@ -1094,7 +1153,8 @@ def test_pages_with_and_without_a_palette_follow_each_other(tmp_path):
     modes = ["P", "RGB", "L", "P", "RGBA", "1"]
     pages = [RGB.convert(mode) for mode in modes]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
-    for film in (srfast.read_img(tmp_path / "a.tif"), srfast.read_img(srfast.write_img(srfast.read_img(tmp_path / "a.tif"), tmp_path / "b.tif"))):  # noqa: E501
+    srfast.write_img(srfast.read_img(tmp_path / "a.tif"), tmp_path / "b.tif")
+    for film in (srfast.read_img(tmp_path / "a.tif"), srfast.read_img(tmp_path / "b.tif")):
         assert [page.mode for page in film.frames] == modes
         for page, wanted in zip(film.frames, pages): np.testing.assert_array_equal(np.asarray(page), np.asarray(wanted))
 

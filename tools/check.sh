@@ -32,7 +32,7 @@ step "floors"
 python tools/floors.py
 
 step "ruff"
-ruff check --quiet srfast tools tests
+ruff check --quiet srfast tools benchmarks research tests
 
 step "wheel"
 pip wheel -qq --no-deps --wheel-dir "$tmp" "$tmp/copy"

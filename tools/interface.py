@@ -39,7 +39,7 @@ def parameters(function) -> list:
     """Return the arguments that a caller sees."""
     args = function.args
     found = [*args.posonlyargs, *args.args, *args.kwonlyargs, *filter(None, (args.vararg, args.kwarg))]
-    return [arg for arg in found if arg.arg not in ("self", "cls") and not arg.arg.startswith("_")]
+    return [arg for arg in found if arg.arg not in ("self", "cls", "ctx") and not arg.arg.startswith("_")]
 
 
 def is_command(function) -> bool:

@@ -32,6 +32,7 @@ WORDS = {
 PATTERN = re.compile(rf"\b(?:{'|'.join(WORDS)})\b", re.IGNORECASE)
 FILES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "data/results/README.md", "srfast/web/static/app.js")
 CODE = re.compile(r"```.*?```|`[^`]*`|\]\([^)]*\)|<[^>]+>|https?://\S+", re.DOTALL)
+SCRIPT = re.compile(r"(?:[^\"`/\n]|/(?!/))+(?=[\"`/\n])")  # what is neither string nor comment, roughly
 CRAPPIFY = re.compile(r"crappif", re.IGNORECASE)
 STRING = {tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
 
@@ -82,6 +83,7 @@ def check(paths: list, root: Path = ROOT) -> list:
         if path.suffix == ".ipynb": found += check_notebook(path, root)
         elif path.suffix == ".py":
             found += [line for place, text in texts_of_code(path.read_text()) for line in complaints(path.name, text, place)]
+        elif path.suffix == ".js": found += complaints(path.name, SCRIPT.sub(lambda code: re.sub(r"[^\n]", " ", code[0]), path.read_text()))
         else: found += complaints(str(path.relative_to(root)), path.read_text(encoding="utf-8"))
     return found
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ..core import find_name, pick_device, to_tensor, to_uint8, WeightsError
 from ..images.filters import gaussian_blur
 from ..images.resize import METHODS, imresize
-from ..networks.external import is_foreign
+from ..networks.external import is_external
 from ..networks.models import load_network, resolve
 from ..networks.weights import list_weights
 
@@ -40,7 +40,7 @@ def _unsharp(lr_imgs: Tensor, scale: int) -> Tensor:
 # %% ../../nbs/evaluation/00_models.ipynb #94e4345f
 def _is_file(model: Any) -> bool:
     "Return whether `model` names a weights file or run folder, or is another project's network."
-    return is_foreign(model) or Path(model).is_dir() or Path(model).suffix == ".safetensors"
+    return is_external(model) or Path(model).is_dir() or Path(model).suffix == ".safetensors"
 
 # %% ../../nbs/evaluation/00_models.ipynb #ca208563
 def _load(model: Any, scale: int, device: str) -> Callable[[Tensor], Tensor]:

@@ -39,9 +39,10 @@ def pixel_limit(
     return int(given)
 
 # %% ../../nbs/images/00_limits.ipynb #a7a3227f
-_PARSING = Lock()
-if hasattr(os, "register_at_fork"):  # a thread may hold it while another forks
-    os.register_at_fork(after_in_child=lambda: globals().update(_PARSING=Lock()))
+_LOCKS = {}  # one a process: a thread may hold it while another forks
+
+def _parsing_lock() -> Lock:
+    return _LOCKS.setdefault(os.getpid(), Lock())
 
 # %% ../../nbs/images/00_limits.ipynb #984c1f9e
 class _Limit(int):
@@ -54,7 +55,7 @@ class _Limit(int):
 @contextmanager
 def pillow_limit(max_pixels: int):
     "Within the block Pillow refuses what has more than `max_pixels`."
-    with _PARSING:
+    with _parsing_lock():
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, _Limit(max_pixels)
         try:
             yield

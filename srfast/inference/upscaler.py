@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..core import ImageError, PixelLimitError, Progress, part_of_progress, pick_device, wants_bf16
+from ..core import ImageError, PixelLimitError, Progress, fork_safe, part_of_progress, pick_device, wants_bf16
 from ..images.backproject import backproject
 from ..images.estimate import estimate
 from ..images.limits import pixel_limit, source_name
@@ -397,7 +397,8 @@ class Upscaler:
             parts = [part_of_progress(progress, i, len(img)) for i in range(len(img))]
             return [self(one, **target, return_trust=return_trust, progress=part) for one, part in zip(img, parts)]
         maps = [] if return_trust else None
-        result = _upscale_one(self, img, target, maps, progress)
+        with fork_safe():
+            result = _upscale_one(self, img, target, maps, progress)
         several = isinstance(img, Tensor) and img.ndim == 4 or return_trust and len(maps) > 1
         return (result, maps if several else maps[0]) if return_trust else result
 

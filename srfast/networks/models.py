@@ -7,6 +7,7 @@ __all__ = ['ModelCard', 'resolve', 'load_network']
 
 # %% ../../nbs/networks/13_models.ipynb #dcca5f03
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from .external import is_foreign, load_foreign
+from .external import is_external, load_external
 from .weights import blend, find_weights, list_weights, load_generator, read_info
 
 # %% ../../nbs/networks/13_models.ipynb #ac8cd9fc
@@ -52,7 +53,7 @@ def _file_card(path: Path, changed: int) -> ModelCard:
 
 # %% ../../nbs/networks/13_models.ipynb #e605773f
 def _external_card(model, name: str) -> ModelCard:
-    net = load_foreign(model)
+    net = load_external(model)
     return ModelCard(name, net.spec.name, (net.scale,), model, network=net)
 
 # %% ../../nbs/networks/13_models.ipynb #8c912fd5
@@ -62,12 +63,12 @@ def _external_file_card(path: Path, changed: int) -> ModelCard:
 
 # %% ../../nbs/networks/13_models.ipynb #25b5d4d8
 def resolve(
-    model,  # bundled name, weights file, run folder, torch module or spandrel descriptor
+    model: str | Path | nn.Module | Callable,  # bundled name, weights file, run folder, torch module or spandrel descriptor
 ) -> ModelCard:
     "Return what `model` is; raise `UnknownNameError` or `WeightsError` if it is none."
     if isinstance(model, str) and model in list_weights():
         return _bundled_card(model)
-    if not is_foreign(model):
+    if not is_external(model):
         path = find_weights(model)
         return _file_card(path, _changed(path))
     if not isinstance(model, (str, Path)):

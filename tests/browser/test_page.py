@@ -44,7 +44,7 @@ def add(page, *files):
 def enlarge(page, *files):
     """Adds files, starts, waits until all are done."""
     add(page, *files)
-    page.get_by_role("button", name=re.compile("^Enlarge( \\d+ pictures)?$")).click()
+    page.get_by_role("button", name=re.compile("^Upscale( \\d+ images)?$")).click()
     expect(page.locator("#list .done")).to_have_count(len(files))
 
 
@@ -123,16 +123,16 @@ def test_what_cannot_be_done_is_a_sentence(opened):
         {"name": "heavy.png", "mimeType": "image/png", "buffer": bytes(300_000)})
     rows = opened.locator("#list li")
     expect(rows.nth(2)).to_contain_text("Too large: expected at most 200 kB, got 300 kB.".replace(" kB", "\u00a0kB"))
-    opened.get_by_role("button", name="Enlarge 2 pictures").click()
+    opened.get_by_role("button", name="Upscale 2 images").click()
     expect(rows.nth(0)).to_contain_text("<b>text.png")
-    expect(rows.nth(0)).to_contain_text("This picture cannot be read: expected a picture")
+    expect(rows.nth(0)).to_contain_text("This image cannot be read: expected")
     expect(rows.nth(1)).to_contain_text("Too large: expected at most 60,000 pixels, got 90,000.")
     expect(opened.locator("#viewer")).to_be_hidden()
 
 
 def test_several_pictures_wait_in_order(opened):
     add(opened, *(picture(f"{i}.png", 200 + i, 200) for i in range(5)))
-    opened.get_by_role("button", name="Enlarge 5 pictures").click()
+    opened.get_by_role("button", name="Upscale 5 images").click()
     opened.get_by_role("button", name="Cancel 3.png").click()
     expect(opened.locator("#list .done")).to_have_count(4)
     assert opened.locator("#list .name").all_text_contents() == ["0.png", "1.png", "2.png", "4.png"]
@@ -140,7 +140,7 @@ def test_several_pictures_wait_in_order(opened):
     expect(opened.locator("#shown-name")).to_have_text("4.png")
     opened.get_by_label("Model").select_option("srcnn")
     opened.get_by_text("2×", exact=True).click()
-    opened.get_by_role("button", name="Enlarge 4.png again").click()
+    opened.get_by_role("button", name="Upscale 4.png again").click()
     expect(opened.locator("#list li").nth(3)).to_contain_text(re.compile("to 408.×.400.*srcnn"))
     opened.get_by_role("button", name="Remove 4.png").click()
     expect(opened.locator("#list li")).to_have_count(3)
@@ -159,7 +159,7 @@ def test_other_settings_enlarge_again(opened):
     start.click()
     assert value(opened, "document.activeElement.matches('#width:invalid')")
     opened.get_by_label("Height").fill("50")
-    expect(start).to_have_text("Enlarge again")
+    expect(start).to_have_text("Upscale again")
     start.click()
     expect(opened.locator("#shown-facts")).to_contain_text(re.compile("to 75.×.50"))
     expect(start).to_be_disabled()
@@ -173,8 +173,8 @@ def test_detail(opened):
     for _ in range(3): slider.press("ArrowRight")
     expect(opened.locator("#details")).to_contain_text("0.15")
     slider.press("End")
-    expect(slider).to_have_attribute("aria-valuetext", "1, crisp")
-    expect(start).to_have_text("Enlarge again")
+    expect(slider).to_have_attribute("aria-valuetext", "1, sharp")
+    expect(start).to_have_text("Upscale again")
     start.click()
     expect(opened.locator("#shown-facts")).to_contain_text("photo, detail 1")
     assert download(opened, "PNG")[1] != faithful
@@ -193,7 +193,7 @@ def test_a_file_that_has_gone(opened, tmp_path):
     opened.set_input_files("#choose", path)
     expect(opened.locator(".thumb")).to_have_js_property("naturalWidth", 60)
     path.unlink()
-    opened.get_by_role("button", name="Enlarge", exact=True).click()
+    opened.get_by_role("button", name="Upscale", exact=True).click()
     expect(opened.locator("#list li")).to_contain_text("This cannot be read")
 
 
@@ -202,13 +202,13 @@ def test_what_the_server_has_forgotten(opened, server):
     httpx.delete(sent(opened, server, lambda: enlarge(opened, picture())))
     assert download(opened, "PNG")[0] == "cat_x4.png"
     opened.get_by_role("group", name="Download").get_by_role("button", name="JPEG").click()
-    expect(opened.locator("#viewer")).to_contain_text("The server has forgotten this picture; enlarge it again.")
+    expect(opened.locator("#viewer")).to_contain_text("The server has deleted this image; upscale it again.")
     add(opened, picture("dog.png", 240, 240))
     opened.get_by_role("switch", name="Best quality").check()
     httpx.delete(sent(opened, server, opened.locator("#start").click))
-    expect(opened.locator("#list li").nth(1)).to_contain_text("The server has forgotten this picture; enlarge it again.")
+    expect(opened.locator("#list li").nth(1)).to_contain_text("The server has deleted this image; upscale it again.")
     opened.get_by_role("switch", name="Best quality").uncheck()
-    opened.get_by_role("button", name="Enlarge dog.png again").click()
+    opened.get_by_role("button", name="Upscale dog.png again").click()
     expect(opened.locator("#list .done")).to_have_count(2)
 
 
@@ -241,7 +241,7 @@ def test_dropped_and_pasted(opened):
     opened.get_by_text("Exact", exact=True).click()
     opened.get_by_label("Width").fill("100")
     opened.get_by_role("switch", name="Consistent").check()
-    opened.get_by_role("button", name="Enlarge 2 pictures").click()
+    opened.get_by_role("button", name="Upscale 2 images").click()
     expect(opened.locator("#list .done")).to_have_count(2)
     expect(opened.locator("#shown-facts")).to_contain_text(re.compile("to 100.×.67"))
 
@@ -262,7 +262,7 @@ def test_with_the_keyboard_alone(opened):
     opened.keyboard.press("ArrowLeft")
     tab_to("Best quality")
     opened.keyboard.press("Space")
-    tab_to("Enlarge")
+    tab_to("Upscale")
     outline = value(opened, "getComputedStyle(document.activeElement).outlineStyle")
     assert outline == "solid"
     opened.keyboard.press("Enter")
@@ -313,14 +313,14 @@ def test_no_fault_for_screen_readers(browser, server, scheme):
 def test_a_token_and_a_busy_server(page, narrow_server):
     page.goto(narrow_server.url)
     add(page, picture("first.png", 160, 160))
-    page.get_by_role("button", name="Enlarge", exact=True).click()
-    expect(page.locator("#list li")).to_contain_text("Expected the token of this server")
-    page.get_by_label("This server asks for its token").fill("sesame")
+    page.get_by_role("button", name="Upscale", exact=True).click()
+    expect(page.locator("#list li")).to_contain_text("Expected the access token of this server")
+    page.get_by_label("This server requires an access token").fill("sesame")
     add(page, picture("second.png"))
     page.get_by_role("switch", name="Best quality").check()
-    page.get_by_role("button", name="Enlarge first.png again").click()
+    page.get_by_role("button", name="Upscale first.png again").click()
     page.get_by_role("switch", name="Best quality").uncheck()
-    page.get_by_role("button", name="Enlarge", exact=True).click()
+    page.get_by_role("button", name="Upscale", exact=True).click()
     expect(page.locator("#list li").nth(1)).to_contain_text("The server is busy. Next try in")
     expect(page.locator("#list .done")).to_have_count(2)
 
@@ -329,7 +329,7 @@ def test_a_server_that_is_gone(page, server):
     page.goto(server.url)
     add(page, picture())
     page.context.set_offline(True)
-    page.get_by_role("button", name="Enlarge", exact=True).click()
+    page.get_by_role("button", name="Upscale", exact=True).click()
     expect(page.locator("#list li")).to_contain_text("The server cannot be reached. Next try in")
     page.context.set_offline(False)
     expect(page.locator("#list .done")).to_have_count(1)

@@ -1,9 +1,9 @@
-// The page of srfast: pictures in, REST calls out, before and after. Nothing is loaded from anywhere else.
+// The page of srfast: images in, REST calls out, before and after. Nothing is loaded from another host.
 "use strict";
 
 const $ = (id) => document.getElementById(id);
 const main = document.querySelector("main");
-const AT_ONCE = 2; // pictures of this page that the server has at a time
+const AT_ONCE = 2; // images of this page that the server has at a time
 const AGAIN = 5; // seconds until a server that is gone is looked for again
 const BUSY = ["waiting", "sending", "queued", "running"];
 const items = [];
@@ -16,8 +16,8 @@ const pixels = ([w, h]) => `${number(w)}\u00a0×\u00a0${number(h)}`;
 const bytes = (n) => (n < 1e6 ? `${Math.max(1, Math.round(n / 1e3))}\u00a0kB` : `${(n / 1e6).toFixed(1)}\u00a0MB`);
 const seconds = (s) => (s < 10 ? `${s.toFixed(1)}\u00a0s` : s < 90 ? `${Math.round(s)}\u00a0s` : `${Math.round(s / 60)}\u00a0min`);
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
-const FORGOTTEN = "the server has forgotten this picture; enlarge it again";
-const BEGINS = { 413: "Too large: ", 415: "This picture cannot be read: ", 422: "That cannot be done: " };
+const EXPIRED = "the server has deleted this image; upscale it again";
+const BEGINS = { 413: "Too large: ", 415: "This image cannot be read: ", 422: "Invalid request: " };
 const news = (text) => ($("news").textContent = text);
 
 // ---------------------------------------------------------------- calls
@@ -27,11 +27,11 @@ async function call(path, options = {}) {
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
   const answer = await fetch(path, { ...options, headers });
   if (answer.ok) return answer;
-  let told = answer.statusText || "the server gave no reason";
-  try { told = (await answer.json()).error; } catch { /* no JSON: the status must do */ }
+  let message = answer.statusText || "the server gave no reason";
+  try { message = (await answer.json()).error; } catch { /* no JSON: the status must do */ }
   if (answer.status === 401) $("token")?.focus();
-  if (answer.status === 404) told = FORGOTTEN;
-  const error = new Error(sentence((BEGINS[answer.status] || "") + told));
+  if (answer.status === 404) message = EXPIRED;
+  const error = new Error(sentence((BEGINS[answer.status] || "") + message));
   error.status = answer.status;
   error.wait = Number(answer.headers.get("Retry-After")) || 1;
   throw error;
@@ -47,10 +47,10 @@ async function insist(item, ask) {
       return await ask();
     } catch (error) {
       if (item.gone || (error.status && ![429, 503].includes(error.status))) throw error;
-      const told = error.status ? "The server is busy." : say(error);
-      news(`${item.file.name}: ${told}`);
+      const message = error.status ? "The server is busy." : say(error);
+      news(`${item.file.name}: ${message}`);
       for (let left = error.wait || AGAIN; left > 0 && !item.gone; left--) {
-        change(item, item.state, `${told} Next try in ${left} s.`);
+        change(item, item.state, `${message} Next try in ${left} s.`);
         await pause(1);
       }
       if (item.gone) throw error;
@@ -60,8 +60,8 @@ async function insist(item, ask) {
 
 async function fetchFile(path) {
   const answer = await call(path);
-  const told = answer.headers.get("Content-Disposition");
-  const long = /filename\*=utf-8''([^;]+)/i.exec(told), plain = /filename="([^"]+)"/.exec(told);
+  const message = answer.headers.get("Content-Disposition");
+  const long = /filename\*=utf-8''([^;]+)/i.exec(message), plain = /filename="([^"]+)"/.exec(message);
   return { url: URL.createObjectURL(await answer.blob()), name: long ? decodeURIComponent(long[1]) : plain[1] };
 }
 
@@ -75,11 +75,11 @@ function add(files) {
     const thumb = part(".thumb");
     thumb.src = item.url;
     thumb.addEventListener("error", () => (thumb.hidden = true));
-    part(".name").textContent = file.name || "pasted picture";
+    part(".name").textContent = file.name || "pasted image";
     part(".show").setAttribute("aria-label", `Show ${file.name}`);
-    part(".again").setAttribute("aria-label", `Enlarge ${file.name} again, with the settings as they are now`);
+    part(".again").setAttribute("aria-label", `Upscale ${file.name} again, with the current settings`);
     part(".show").addEventListener("click", () => show(item));
-    part(".again").title = "With the settings as they are now";
+    part(".again").title = "With the current settings";
     part(".again").addEventListener("click", () => $("ask").reportValidity() && start([item]));
     part(".drop").addEventListener("click", () => remove(item));
     $("list").append(li);
@@ -88,7 +88,7 @@ function add(files) {
       fail(item, `Too large: expected at most ${bytes(Number(main.dataset.maxUpload))}, got ${bytes(file.size)}.`);
     } else change(item, "ready");
   }
-  if (files.length) news(files.length === 1 ? `${files[0].name} added.` : `${files.length} pictures added.`);
+  if (files.length) news(files.length === 1 ? `${files[0].name} added.` : `${files.length} images added.`);
   tidy();
 }
 
@@ -109,7 +109,7 @@ function tidy() {
   $("pictures").hidden = !items.length;
   const next = chosen(), again = next.some(mayAgain);
   $("start").disabled = !next.length;
-  $("start").textContent = next.length > 1 ? `Enlarge ${next.length} pictures` : "Enlarge";
+  $("start").textContent = next.length > 1 ? `Upscale ${next.length} images` : "Upscale";
   if (again) $("start").textContent += " again";
 }
 
@@ -120,13 +120,13 @@ function describe(item) {
   return `${pixels(job.size)} to ${pixels(job.result_size)} · ${bytes(job.bytes)} · ${seconds(job.seconds)} · ${model}${detail}`;
 }
 
-function change(item, state, told) {
+function change(item, state, message) {
   const words = { ready: "Ready", waiting: "Waiting", sending: "Sending", queued: "Waiting", running: "Working", done: "Done", failed: "" };
   const { li } = item;
   item.state = state;
   li.className = state + (item === shown ? " shown" : "");
   li.querySelector(".facts").textContent = describe(item);
-  li.querySelector(".state").textContent = told === undefined ? words[state] : told;
+  li.querySelector(".state").textContent = message === undefined ? words[state] : message;
   const bar = li.querySelector("progress");
   bar.hidden = !BUSY.includes(state);
   if (state === "running" && item.job.progress) bar.value = item.job.progress;
@@ -139,13 +139,13 @@ function change(item, state, told) {
   tidy();
 }
 
-function fail(item, told, status = 0) {
+function fail(item, message, status = 0) {
   item.status = status;
-  change(item, "failed", told);
-  news(`${item.file.name}: ${told}`);
+  change(item, "failed", message);
+  news(`${item.file.name}: ${message}`);
 }
 
-// What the server has of a picture goes; what the page has stays.
+// Removes an image from the server; the page keeps its own.
 function forget(item) {
   if (item.job && item.status !== 404) call(`/api/jobs/${item.job.id}`, { method: "DELETE", keepalive: true }).catch(() => {});
   item.job = null;
@@ -167,7 +167,7 @@ function remove(item) {
   (next ? next.li.querySelector(".drop") : $("choose")).focus();
 }
 
-// ---------------------------------------------------------------- work: one picture is sent at a time, so that they keep their order
+// ---------------------------------------------------------------- work: one image is sent at a time, so that they keep their order
 
 function settings() {
   const form = new FormData($("ask"));
@@ -252,7 +252,7 @@ function show(item, jump = true) {
   $("viewer").hidden = false;
   $("shown-name").textContent = item.file.name;
   $("shown-facts").textContent = describe(item);
-  const said = $("unseen-told");
+  const said = $("unseen-note");
   said.hidden = true;
   [view.w, view.h] = item.job.result_size;
   $("before-img").hidden = false;
@@ -264,7 +264,7 @@ function show(item, jump = true) {
   $("before-img").src = item.url;
   $("after-img").src = item.made[item.job.formats[0]].url;
   $("before-img").alt = `${item.file.name} before`;
-  $("after-img").alt = `${item.file.name} enlarged`;
+  $("after-img").alt = `${item.file.name} upscaled`;
   for (const img of [$("before-img"), $("after-img")]) [img.width, img.height] = [view.w, view.h];
   stage.style.aspectRatio = `${view.w} / ${view.h}`;
   offer(item);
@@ -331,7 +331,7 @@ $("viewer").addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-// One finger or the mouse: the border, or the picture where it is larger than the window. Two fingers: zoom.
+// One finger or the mouse: the border, or the image where it is larger than the window. Two fingers: zoom.
 const touches = new Map();
 let drags = null;
 
@@ -391,7 +391,7 @@ function offer(item) {
 // What was fetched once needs no server any more.
 async function download(item, format, button) {
   button.disabled = true;
-  let told = "";
+  let message = "";
   try {
     item.made[format] ||= await fetchFile(`/api/jobs/${item.job.id}/result?format=${format}`);
     const link = document.createElement("a");
@@ -400,19 +400,19 @@ async function download(item, format, button) {
     link.click();
     news(`${link.download} downloaded.`);
   } catch (error) {
-    told = say(error);
-    news(told);
+    message = say(error);
+    news(message);
   }
   button.disabled = false;
-  if (item === shown) warn(told);
+  if (item === shown) warn(message);
 }
 
-function warn(told) {
-  $("take-told").textContent = told;
-  $("take-told").hidden = !told;
+function warn(message) {
+  $("take-note").textContent = message;
+  $("take-note").hidden = !message;
 }
 
-// ---------------------------------------------------------------- pictures come in
+// ---------------------------------------------------------------- adding images
 
 $("choose").addEventListener("change", () => {
   add([...$("choose").files]);
@@ -430,7 +430,7 @@ function fields() {
   $("details").hidden = $("detail").disabled = !$("model").selectedOptions[0].dataset.detail;
   const { value } = $("detail");
   $("detail-shown").textContent = value;
-  $("detail").setAttribute("aria-valuetext", value + ({ 0: ", faithful", 1: ", crisp" }[value] || ""));
+  $("detail").setAttribute("aria-valuetext", value + ({ 0: ", faithful", 1: ", sharp" }[value] || ""));
   tidy();
 }
 $("ask").addEventListener("input", fields);
@@ -453,7 +453,7 @@ addEventListener("drop", (event) => {
   add([...event.dataTransfer.files]);
 });
 
-// Who leaves while pictures are in work is asked first; who leaves leaves nothing on the server.
+// Leaving while images are in progress asks first; then they are removed from the server.
 addEventListener("beforeunload", (event) => items.some((item) => BUSY.includes(item.state)) && event.preventDefault());
 addEventListener("pagehide", (event) => event.persisted || items.forEach(forget));
 
