@@ -1033,7 +1033,7 @@ class Pictures(torch.utils.data.Dataset):
     def __len__(self): return 4
     def __getitem__(self, i):
         img = torch.rand(3, 60, 60, generator=torch.Generator().manual_seed(i))
-        return srfast.upscale(img, 2, model="fast"), srfast.resize.imresize(img[None], scale=0.5)[0]
+        return srfast.upscale(img, 2, model="fast"), srfast.imresize(img[None], scale=0.5)[0]
 def load(n):
     how = {"num_workers": n, "multiprocessing_context": "fork"} if n else {}
     return [part for batch in torch.utils.data.DataLoader(Pictures(), 2, **how) for part in batch]
@@ -1046,8 +1046,8 @@ print(all(torch.allclose(a, b, atol=1e-4) for a, b in zip(load(0), load(2), stri
 def test_a_fork_while_a_picture_is_read_can_read(tmp_path):
     RGB.save(tmp_path / "a.png")
     code = """
-import os, srfast, srfast.image
-with srfast.image._parsing(10_000):
+import os, srfast, srfast.images.limits
+with srfast.images.limits.pillow_limit(10_000):
     if not os.fork():
         print(srfast.read_img("a.png").size, flush=True)
         os._exit(0)
@@ -1120,7 +1120,7 @@ def test_a_long_pause_stays_one(kind, tmp_path):
 def test_pauses_of_equal_frames_add_up(colors, pauses, kind, tmp_path):
     frames = [Image.new("RGB", (20, 16), {"r": "red", "g": "green", "b": "blue"}[color]) for color in colors]
     for frame, ms in zip(frames, pauses): frame.info["duration"] = ms
-    made = srfast.read_img(srfast.write_img(srfast.image.gather(frames), tmp_path / f"a.{kind}"))
+    made = srfast.read_img(srfast.write_img(srfast.images.read.gather(frames), tmp_path / f"a.{kind}"))
     shown = [frame.info["duration"] for frame in getattr(made, "frames", [])]
     if not shown: return  # a picture that does not move
     assert abs(shown[-1] - pauses[-1]) <= 10 or colors == "rrr" or sum(pauses) > 655_350 and len(shown) < 3
