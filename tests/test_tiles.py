@@ -36,7 +36,7 @@ def test_eight_threads_and_200_pictures_give_what_one_thread_gives():
 REFUSED = """
 import resource, sys
 import numpy as np, torch, srfast
-from srfast import tiles
+from srfast.inference import tiles
 
 torch.set_num_threads(1)
 upscaler, img = srfast.Upscaler(tile=None, precision="float32"), np.random.default_rng(0).integers(0, 256, (600, 600, 3), dtype=np.uint8)
@@ -141,9 +141,9 @@ def test_consistent_floats_and_alpha():
 def test_consistent_on_test_pictures(set_name):
     if not (DATA / "benchmark" / set_name).is_dir(): pytest.skip(f"no {set_name}: set SRFAST_DATA to a folder with benchmark/{set_name}")
     from srfast.evaluation.measure import evaluate_pair
-    from srfast.evaluation.benchmark import find_set, load_set
+    from srfast.evaluation.benchmark import find_benchmark, load_set
     for scale in (2, 4):
-        for pair in list(load_set(find_set(set_name), scale).values())[:4]:
+        for pair in list(load_set(find_benchmark(set_name), scale).values())[:4]:
             plain, consistent = srfast.Upscaler()(pair.lr_img, scale), srfast.Upscaler(consistent=True)(pair.lr_img, scale)
             assert misses(consistent, pair.lr_img).max() <= 1
             assert evaluate_pair(consistent, pair.hr, scale)["psnr_y"] >= evaluate_pair(plain, pair.hr, scale)["psnr_y"] - 0.005

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 USER = """\
 import srfast
 
-big = srfast.upscale("photo.jpg", 2)
+reveal_type(srfast.upscale("photo.jpg", 2))
 reveal_type(srfast.upscale)
 srfast.upscale("photo.jpg", scale="two")
 srfast.no_such_name
@@ -38,16 +38,18 @@ def test_mypy_sees_the_signature(script):
     (script.parent / "mypy.ini").write_text(f"[mypy]\nfollow_imports = silent\n[mypy-{LARGE}]\nfollow_imports = skip\n")
     settings = ["--python-executable", sys.executable, "--cache-dir", str(script.parent / "cache")]
     found = run("mypy", *settings, script.name, cwd=script.parent, MYPYPATH=str(ROOT)).splitlines()
-    assert 'Revealed type is "def (img:' in found[0] and "scale: float =" in found[0] and "width: int | None =" in found[0]
-    assert 'Argument "scale" to "upscale" has incompatible type "str"' in found[1]
-    assert 'Module has no attribute "no_such_name"' in found[2]
-    assert len([line for line in found if "error:" in line]) == 2
+    signature = next(line for line in found if 'Revealed type is "Overload(' in line)
+    assert "scale: float =" in signature and "width: int | None =" in signature
+    errors = [line for line in found if "error:" in line]
+    assert 'No overload variant of "upscale" matches argument types "str", "str"' in errors[0]
+    assert 'Module has no attribute "no_such_name"' in errors[1] and len(errors) == 2
 
 
 def test_pyright_sees_the_signature(script):
     (script.parent / "pyrightconfig.json").write_text(json.dumps({"extraPaths": [str(ROOT)], "typeCheckingMode": "standard"}))
     found = json.loads(run("basedpyright", "--outputjson", "--pythonpath", sys.executable, script.name, cwd=script.parent))
     notes = {(note["severity"], note["range"]["start"]["line"]): note["message"] for note in found["generalDiagnostics"]}
+    assert '"Image"' in notes["information", 2]  # the kind of the result by the kind of the image
     assert "(img" in notes["information", 3] and "scale: float = 4" in notes["information", 3]
     assert '"scale"' in notes["error", 4] and '"upscale"' in notes["error", 4]
     assert '"no_such_name" is not a known attribute' in notes["error", 5]

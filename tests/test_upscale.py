@@ -1033,7 +1033,7 @@ class Pictures(torch.utils.data.Dataset):
     def __len__(self): return 4
     def __getitem__(self, i):
         img = torch.rand(3, 60, 60, generator=torch.Generator().manual_seed(i))
-        return srfast.upscale(img, 2, model="fast"), srfast.resize.imresize(img[None], scale=0.5)[0]
+        return srfast.upscale(img, 2, model="fast"), srfast.imresize(img[None], scale=0.5)[0]
 def load(n):
     how = {"num_workers": n, "multiprocessing_context": "fork"} if n else {}
     return [part for batch in torch.utils.data.DataLoader(Pictures(), 2, **how) for part in batch]

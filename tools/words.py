@@ -30,7 +30,8 @@ WORDS = {
     r"looks first|takes? for true|knows nothing|by hand is": "say what it does",
 }
 PATTERN = re.compile(rf"\b(?:{'|'.join(WORDS)})\b", re.IGNORECASE)
-FILES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "LICENSE-WEIGHTS.md", "data/results/README.md", "srfast/web/static/app.js")
+FILES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "LICENSE-WEIGHTS.md", "data/results/README.md",
+         "srfast/web/static/app.js")
 CODE = re.compile(r"```.*?```|`[^`]*`|\]\([^)]*\)|<[^>]+>|https?://\S+", re.DOTALL)
 SCRIPT = re.compile(r"(?:[^\"`/\n]|/(?!/))+(?=[\"`/\n])")  # what is neither string nor comment, roughly
 CRAPPIFY = re.compile(r"crappif", re.IGNORECASE)

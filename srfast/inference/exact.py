@@ -14,14 +14,14 @@ from ..images.resize import imresize
 
 # %% ../../nbs/inference/01_exact.ipynb #56e88442
 def _shifts(values: np.ndarray, radius: int, axis: int) -> list[np.ndarray]:
-    "(H, W, C) moved along `axis` by every step up to `radius`, its edge repeated."
+    "Return (H, W, C) moved along `axis` by every step up to `radius`, with the edge repeated."
     pad = [(radius, radius) if a == axis else (0, 0) for a in range(3)]
     wide, before = np.pad(values, pad, mode="edge"), (slice(None),) * axis
     return [wide[(*before, slice(i, i + values.shape[axis]))] for i in range(2 * radius + 1)]
 
 # %% ../../nbs/inference/01_exact.ipynb #a64921d6
 def _local_range(values: np.ndarray, radius: int) -> tuple[np.ndarray, np.ndarray]:
-    "The smallest and the largest value within `radius` pixels of each, (H, W, C)."
+    "Return the smallest and the largest value within `radius` pixels of each pixel, (H, W, C)."
     low = high = values
     for axis in (0, 1):
         low = np.minimum.reduce(_shifts(low, radius, axis))
@@ -30,7 +30,7 @@ def _local_range(values: np.ndarray, radius: int) -> tuple[np.ndarray, np.ndarra
 
 # %% ../../nbs/inference/01_exact.ipynb #d6ce5ff3
 def restore_flat(small: np.ndarray, large: np.ndarray, bounded: bool = False) -> np.ndarray:
-    "`large`, where `small` is flat set to its value; `bounded` to the range of the nine values round each pixel."
+    "Set `large` in place to the value of `small` where `small` is flat; if `bounded`, clip it to the nine nearest values instead."
     low, high = _local_range(small, 1 if bounded else 2)
     flat = (low == high).all(-1, keepdims=True)
     ys, xs = (((np.arange(n) + 0.5) * m / n).astype(int) for n, m in zip(large.shape, small.shape[:2]))
@@ -44,19 +44,19 @@ def restore_flat(small: np.ndarray, large: np.ndarray, bounded: bool = False) ->
 
 # %% ../../nbs/inference/01_exact.ipynb #3787cb99
 def is_hard_mask(mask: np.ndarray) -> bool:
-    "Whether (H, W, 1) holds nothing but 0 and the largest value."
+    "Return whether a mask (H, W, 1) holds only 0 and the largest value of its type."
     return bool(((mask == 0) | (mask == (1 if mask.dtype.kind == "f" else np.iinfo(mask.dtype).max))).all())
 
 # %% ../../nbs/inference/01_exact.ipynb #139d080e
 def _smoothed(values: np.ndarray, weights: tuple[float, ...]) -> np.ndarray:
-    "(H, W, C) with each value the weighted mean of its neighbours along both axes."
+    "Return (H, W, C) with each value replaced by the weighted mean of its neighbours along both axes."
     for axis in (0, 1):
         values = sum(w * part for w, part in zip(weights, _shifts(values, len(weights) // 2, axis))) / sum(weights)
     return values
 
 # %% ../../nbs/inference/01_exact.ipynb #7bd27521
 def _contoured(inside: np.ndarray) -> np.ndarray:
-    "A smooth field, above one half just where `inside` (H, W, C) is true, at which its contour runs."
+    "Return a smooth field that is above one half exactly where `inside` (H, W, C) is true."
     soft = _smoothed(inside.astype(np.float32), (1, 4, 6, 4, 1))
     least, most = _local_range(np.where(inside, soft, 2), 1)[0], _local_range(np.where(inside, -1, soft), 1)[1]
     edge = ((least < 2) & (most >= 0)).astype(np.float32)
@@ -66,7 +66,7 @@ def _contoured(inside: np.ndarray) -> np.ndarray:
 
 # %% ../../nbs/inference/01_exact.ipynb #43eb9f02
 def enlarge_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    "(H, W, C) of two values at `shape`: smooth contours, an edge a pixel or two wide."
+    "Return a mask (H, W, C) of two values enlarged to `shape`: smooth contours with an edge of one or two pixels."
     top = 1 if mask.dtype.kind == "f" else np.iinfo(mask.dtype).max
     scale = math.sqrt(shape[0] * shape[1] / mask[..., 0].size)
     soft = imresize(_contoured(mask > top / 2) if scale > 1 else mask.astype(np.float32) / top, size=shape)
