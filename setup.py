@@ -1,59 +1,44 @@
-"""Package description, read from settings.ini so that every fact is written once."""
-from configparser import ConfigParser
+"""What pyproject.toml cannot say: a long description whose links are absolute, and a build folder that does not stay."""
+import atexit
+import re
+import shutil
+import tempfile
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import setup
 
 ROOT = Path(__file__).resolve().parent
-STATUS = {"1": "1 - Planning", "2": "2 - Pre-Alpha", "3": "3 - Alpha", "4": "4 - Beta", "5": "5 - Production/Stable"}
-MINORS = range(10, 15)  # the Python 3 minor versions named in the classifiers, from min_python on
+SITE, RAW = "https://github.com/srfast/srfast/blob", "https://raw.githubusercontent.com/srfast/srfast"
+FENCE = re.compile(r"(^```.*?^```[^\n]*$)", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"""(?P<before>\]\(|<(?:img|a|source)\b[^>]*?\b(?:src|href|srcset)=["'])(?P<target>[^)"'\s>]+)""")
+ELSEWHERE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:|//")
+PICTURE = re.compile(r"\.(png|jpe?g|webp|gif|svg|avif)$", re.IGNORECASE)
 
 
-def read_settings() -> dict:
-    """The DEFAULT section of settings.ini as a plain dictionary."""
-    parser = ConfigParser(delimiters=["="], interpolation=None)
-    parser.read(ROOT / "settings.ini", encoding="utf-8")
-    return dict(parser["DEFAULT"])
+def read_version(root: Path = ROOT) -> str:
+    """Return the version, which stands in srfast/__init__.py only."""
+    return re.search(r'^__version__ = "(.+)"', (root / "srfast/__init__.py").read_text(encoding="utf-8"), re.MULTILINE)[1]
 
 
-def extras(settings: dict) -> dict:
-    """One extra per `<name>_requirements` line; `dev` also holds what training and the page need."""
-    found = {key.removesuffix("_requirements"): value.split() for key, value in settings.items() if key.endswith("_requirements")}
-    found["dev"] = found["dev"] + found["train"] + found["web"]
-    return found
+def absolute_links(text: str, version: str) -> str:
+    """Return Markdown `text` with relative links and pictures pointed at the tag of this version; code blocks stay."""
+    def absolute(found):
+        target = found["target"]
+        if ELSEWHERE.match(target): return found[0]
+        path = f"README.md{target}" if target.startswith("#") else target.removeprefix("./")
+        return f"{found['before']}{RAW if PICTURE.search(path) else SITE}/v{version}/{path}"
+    parts = FENCE.split(text)  # every second part is a code block
+    return "".join(part if place % 2 else LINK.sub(absolute, part) for place, part in enumerate(parts))
 
 
-cfg = read_settings()
-readme = ROOT / "README.md"
-minors = [minor for minor in MINORS if minor >= int(cfg["min_python"].split(".")[1])]
+def main() -> None:
+    """Build: in a folder that is gone afterwards, so that no file of an earlier build gets into the next wheel."""
+    build = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, build, ignore_errors=True)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    setup(long_description=absolute_links(readme, read_version()), long_description_content_type="text/markdown",
+          options={"build": {"build_base": build}})
 
-setup(
-    name=cfg["lib_name"],
-    version=cfg["version"],
-    description=cfg["description"],
-    long_description=readme.read_text(encoding="utf-8") if readme.exists() else "",
-    long_description_content_type="text/markdown",
-    keywords=cfg["keywords"].split(),
-    author=cfg["author"],
-    author_email=cfg["author_email"],
-    url=cfg["git_url"],
-    license_expression="Apache-2.0",
-    license_files=["LICENSE"],
-    classifiers=[
-        f"Development Status :: {STATUS[cfg['status']]}",
-        f"Intended Audience :: {cfg['audience']}",
-        f"Natural Language :: {cfg['language']}",
-        "Topic :: Multimedia :: Graphics",
-        "Topic :: Scientific/Engineering :: Image Processing",
-        "Programming Language :: Python :: 3",
-        *(f"Programming Language :: Python :: 3.{minor}" for minor in minors),
-    ],
-    python_requires=f">={cfg['min_python']}",
-    packages=find_packages(include=[cfg["lib_path"], cfg["lib_path"] + ".*"]),
-    package_data={cfg["lib_path"]: ["published.csv", "weights/*.safetensors", "weights/*.json", "static/*"]},
-    include_package_data=False,
-    install_requires=cfg["requirements"].split(),
-    extras_require=extras(cfg),
-    entry_points={"console_scripts": cfg["console_scripts"].split()},
-    zip_safe=False,
-)
+
+if __name__ == "__main__":
+    main()

@@ -4,6 +4,26 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+# What a base install lacks, by the name it is imported under, and the extra that brings it.
+EXTRAS = {
+    **dict.fromkeys(["fasthtml", "starlette", "uvicorn", "multipart"], "web"),
+    **dict.fromkeys(["fastai", "plum", "torchvision", "matplotlib", "pandas", "skimage", "h5py", "pooch", "filelock"], "train"),
+    "ipywidgets": "widget",
+    "pillow_heif": "formats",
+    "spandrel": "foreign",
+}
+
+
+def _stand_in(name: str, missing: str):
+    """Return a function in place of `name` that says when it is called which extra it needs."""
+    def needs_extra(*args, **kwargs):
+        raise ImportError(message, name=missing)
+
+    message = f"{name} needs {missing}: pip install 'srfast[{EXTRAS[missing]}]'"
+    needs_extra.__name__ = needs_extra.__qualname__ = name.rpartition(".")[2]
+    needs_extra.__doc__ = f"Not available: {message}"
+    return needs_extra
+
 
 def attach(
     package: str,  # `__name__` of the package
@@ -17,11 +37,18 @@ def attach(
         if name not in origins:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module = origins[name]
-        value = getattr(import_module(f".{module}", package), name) if module else import_module(f".{name}", package)
+        if not module:
+            return import_module(f".{name}", package)
+        try:
+            value = getattr(import_module(f".{module}", package), name)
+        except ModuleNotFoundError as e:
+            missing = (e.name or "").partition(".")[0]
+            if missing not in EXTRAS: raise
+            return _stand_in(f"{package}.{name}", missing)
         setattr(sys.modules[package], name, value)
         return value
 
     def __dir__() -> list[str]:
-        return sorted({*vars(sys.modules[package]), *origins})
+        return sorted({*origins, *(name for name in vars(sys.modules[package]) if name.startswith("__"))})
 
-    return __getattr__, __dir__, list(origins)
+    return __getattr__, __dir__, [name for name, module in origins.items() if module]

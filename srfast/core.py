@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['ImageError', 'PixelLimitError', 'WeightsError', 'UnknownNameError', 'find_name', 'check_imgs', 'check_pair',
-           'crop_frame', 'to_tensor', 'to_uint8', 'to_rgb', 'rgb_to_ycbcr', 'ycbcr_to_rgb', 'rgb_to_y', 'set_seed',
-           'pick_device', 'fork_safe', 'wants_bf16', 'is_watched', 'Progress', 'part_of_progress', 'whole_file']
+           'to_tensor', 'to_uint8', 'rgb_to_ycbcr', 'ycbcr_to_rgb', 'rgb_to_y', 'set_seed', 'pick_device', 'Progress',
+           'whole_file']
 
 # %% ../nbs/core/00_core.ipynb #a740daf2
 import difflib

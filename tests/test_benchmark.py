@@ -62,7 +62,7 @@ def test_bundled_weights_reach_their_marks_on_set5(scale, mark):
 def test_figures_written_down_twice_agree():
     import pandas as pd
     from srfast.evaluation.benchmark import published
-    reported = pd.read_csv(Path(__file__).parents[1] / "data/results/reported.csv")
+    reported = pd.read_csv(Path(__file__).parents[1] / "data/results/tables/reported.csv")
     reported = reported.query("metric == 'psnr_y' and set == 'Set5' and picture != picture")
     both = reported.merge(published(), on=["model", "scale", "set"])
     assert len(both) >= 10

@@ -11,8 +11,10 @@ from skimage import data
 from srfast import upscale
 from srfast.networks.backbones import import_torchvision
 from srfast.core import WeightsError
+from srfast.evaluation.benchmark import benchmark
 from srfast.evaluation.measure import evaluate
 from srfast.evaluation.models import serves
+from srfast.networks import models
 from test_cli import srfast
 
 PAGE = np.ascontiguousarray(data.astronaut()[40:76, 180:226])
@@ -69,6 +71,20 @@ def test_files_are_measured_by_name_and_scale(saved):
     assert means.psnr_y["compact"] < means.psnr_y["bicubic"]  # it has learned nothing
     with pytest.raises(WeightsError, match="expected weights for x2, got weights for x4"):
         evaluate(path, crops, 2)
+
+
+def test_a_file_is_loaded_once(saved, tmp_path, monkeypatch):
+    """By a benchmark of two sets and two scales, by an evaluation and by an upscale."""
+    path, loaded = saved("compact", "safetensors"), []
+    load = models.load_external
+    monkeypatch.setattr(models, "load_external", lambda model: loaded.append(model) or load(model))
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(np.ascontiguousarray(data.coffee()[:96, :96])).save(tmp_path / name / "crop.png")
+    benchmark([path, "fast"], ("a", "b"), (2, 4), data=tmp_path)
+    evaluate(path, tmp_path / "a", 4)
+    assert upscale(PAGE, 4, model=path).shape[0] == 4 * len(PAGE)
+    assert len(loaded) == 1
 
 
 def test_unknown_tensors_are_refused(tmp_path):

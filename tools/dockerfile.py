@@ -52,9 +52,10 @@ def read(text: str) -> list:
 
 def new_stage(image: str, folder: Path, venv: Path) -> Stage:
     """A stage from a Python image."""
-    version = re.fullmatch(r"python:3\.(\d+)-slim", image)
-    minimum = re.search(r"min_python = 3\.(\d+)", (ROOT / "settings.ini").read_text())
-    if not version or int(version[1]) < int(minimum[1]): sys.exit(f"Dockerfile: expected python:3.N-slim that srfast supports, got {image}")
+    version = re.fullmatch(r"python:3\.(\d+)-slim@sha256:[0-9a-f]{64}", image)
+    minimum = re.search(r'requires-python = ">=3\.(\d+)"', (ROOT / "pyproject.toml").read_text())
+    if not version or int(version[1]) < int(minimum[1]):
+        sys.exit(f"Dockerfile: expected python:3.N-slim@sha256:... of a Python that srfast supports, got {image}")
     if not venv:
         venv = folder / "venv"
         subprocess.run([sys.executable, "-m", "venv", venv], check=True)
@@ -97,7 +98,7 @@ def step(stage: Stage, name: str, arguments: str, stages: dict, outside: Path, g
         if stage.shell(arguments).wait(): sys.exit(f"Dockerfile: RUN {arguments}: failed")
     elif name == "HEALTHCHECK": stage.last["health"] = json.loads(arguments.partition("CMD ")[2])
     elif name == "CMD": stage.last["cmd"] = json.loads(arguments)
-    elif name not in ("RUN", "USER", "EXPOSE"): sys.exit(f"Dockerfile: expected an instruction that this tool knows, got {name}")
+    elif name not in ("RUN", "USER", "EXPOSE", "LABEL"): sys.exit(f"Dockerfile: expected an instruction that this tool knows, got {name}")
 
 
 def build(folder: Path, venv: Path, given: dict) -> Stage:

@@ -86,7 +86,7 @@ def check_module(path: Path, root: Path) -> tuple:
     names, comments, found = public_names(tree), comment_lines(path), []
     for node in tree.body:
         known = [ast.unparse(deco) for deco in getattr(node, "decorator_list", ())]
-        if isinstance(node, FUNCTION) and (node.name in names or any("patch" in deco for deco in known)):
+        if isinstance(node, FUNCTION) and (node.name in names or is_command(node) or any("patch" in deco for deco in known)):
             is_property = any("as_prop" in deco or "property" in deco for deco in known)
             found += check_function(f"{name}.{node.name}", node, comments, verb=not is_property)
         if isinstance(node, ast.ClassDef) and node.name in names: found += check_class(f"{name}.{node.name}", node, comments)

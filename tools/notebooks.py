@@ -7,6 +7,7 @@ progress bars, stderr, counts, metadata, addresses. Photographs become JPEG, a t
 its outputs and cleans it.
 """
 import argparse
+import ast
 import copy
 import hashlib
 import json
@@ -35,6 +36,7 @@ ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 PLACEHOLDER = re.compile(r"<[^\n]*>\s*")  # `<Figure size 640x480 with 1 Axes>` beside the picture itself
 BAR = re.compile(r"\d+(\.\d+)?%\s*(\||\[)|\|[█▏▎▍▌▋▊▉#-]+[ -]*\||\d+it \[")
+NO_DISPLAY = re.compile(r"^\s*#\s*\|\s*(export\w*|hide|default_exp|slow)\b|^\s*[%!]", re.MULTILINE)
 NOT_RUN = re.compile(r"nbdev_export|^\s*#\s*\|\s*eval\s*:\s*false\b", re.MULTILINE | re.IGNORECASE)
 
 
@@ -115,6 +117,18 @@ def output_texts(cell: dict) -> str:
     return "\n".join("".join(text) for text in texts)
 
 
+def ends_in_display(source: str) -> bool:
+    """Return whether a cell ends in a value, as Jupyter shows it; what a call returns cannot be told, unless it is `display`."""
+    if NO_DISPLAY.search(source) or NOT_RUN.search(source) or source.rstrip().endswith(";"): return False
+    last = ast.parse(source).body[-1:]
+    if not last or not isinstance(last[0], ast.Expr): return False
+    value = last[0].value
+    parts = value.elts if isinstance(value, ast.Tuple) else [value]
+    calls = [part for part in parts if isinstance(part, ast.Call)]
+    if len(calls) == len(parts): return any(getattr(call.func, "id", "") in ("display", "print") for call in calls)
+    return not isinstance(value, (ast.Constant, ast.Yield))
+
+
 def faults(path: Path, notebook: dict, root: Path) -> list:
     """What cleaning cannot mend, as sentences."""
     found, size = [], len(to_text(notebook).encode())
@@ -124,6 +138,9 @@ def faults(path: Path, notebook: dict, root: Path) -> list:
         here = re.compile(rf"(?<![\w.]){re.escape(folder)}(?![\w.-])")
         bad = [cell["id"] for cell in notebook["cells"] if here.search(output_texts(cell))]
         found += [f"{path}: the output of cell {name} holds a path of this machine, {folder}; show a name instead." for name in bad]
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code" and not cell["outputs"] and ends_in_display("".join(cell["source"])):
+            found.append(f"{path}: cell {cell['id']} ends in a value but has no output; run the notebook.")
     return found
 
 

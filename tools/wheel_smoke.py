@@ -1,13 +1,16 @@
 #!/usr/bin/env python
-"""Try an installed srfast where nobody prepared anything: one picture, by call and by command.
+"""Try an installed srfast where nobody prepared anything: one picture, by call and by command, and every public name.
 
 Run by an interpreter that has the wheel installed, outside the repository. The packages that only the learning
 path may use are blocked by name.
 """
 import argparse
+import inspect
+import io
 import subprocess
 import sys
 import tempfile
+from contextlib import redirect_stdout
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 
@@ -44,14 +47,29 @@ def by_call(img, wanted: tuple):
     expect(srfast.upscale(img, SCALE).size, wanted, "srfast.upscale")
 
 
-def by_command(folder: Path, wanted: tuple):
-    """`srfast upscale photo.png`: the one new file in the folder is the result."""
+def by_name():
+    """All public names are there; those of the extra `train` say so when they are called."""
+    import srfast
+    shown: dict = {}
+    exec("from srfast import *", shown)
+    expect(sorted(set(srfast.__all__) - set(shown)), [], "names that `from srfast import *` lacks")
+    expect(sorted(set(srfast.__all__) - set(dict(inspect.getmembers(srfast)))), [], "names that inspect.getmembers lacks")
+    with redirect_stdout(io.StringIO()) as page: help(srfast)
+    expect("upscale(" in page.getvalue(), True, "upscale in help(srfast)")
+    for name in ("train", "evaluate", "benchmark"):
+        try: getattr(srfast, name)()
+        except ImportError as error: expect("pip install 'srfast[train]'" in str(error), True, f"the extra in the error of srfast.{name}")
+        else: sys.exit(f"wheel: srfast.{name}: expected an ImportError without the extra `train`.")
+
+
+def by_command(folder: Path, command: list, wanted: tuple):
+    """`srfast upscale photo.png`: the one new file in the folder is the result, and is removed."""
     from PIL import Image
-    command = [str(Path(sys.executable).parent / "srfast"), "upscale", "photo.png"]
-    subprocess.run(command, cwd=folder, check=True)
+    subprocess.run([*command, "upscale", "photo.png"], cwd=folder, check=True)
     made = [path for path in folder.iterdir() if path.name != "photo.png"]
-    expect(len(made), 1, "number of files from `srfast upscale`")
-    with Image.open(made[0]) as img: expect(img.size, wanted, "srfast upscale")
+    expect(len(made), 1, f"number of files from {command[-1]} upscale")
+    with Image.open(made[0]) as img: expect(img.size, wanted, f"{command[-1]} upscale")
+    made[0].unlink()
 
 
 def main():
@@ -61,8 +79,10 @@ def main():
         img = draw(Path(name) / "photo.png")
         wanted = (img.width * SCALE, img.height * SCALE)
         by_call(img, wanted)
-        by_command(Path(name), wanted)
-    print("an installed wheel enlarges a picture by call and by command")
+        by_command(Path(name), [str(Path(sys.executable).parent / "srfast")], wanted)
+        by_command(Path(name), [sys.executable, "-I", "-m", "srfast"], wanted)
+    by_name()
+    print("an installed wheel upscales an image by call and by command, and has every public name")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ __all__ = ['ModelCard', 'resolve', 'load_network']
 
 # %% ../../nbs/networks/13_models.ipynb #dcca5f03
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -62,7 +63,7 @@ def _external_file_card(path: Path, changed: int) -> ModelCard:
 
 # %% ../../nbs/networks/13_models.ipynb #25b5d4d8
 def resolve(
-    model,  # bundled name, weights file, run folder, torch module or spandrel descriptor
+    model: str | Path | nn.Module | Callable,  # bundled name, weights file, run folder, torch module or spandrel descriptor
 ) -> ModelCard:
     "Return what `model` is; raise `UnknownNameError` or `WeightsError` if it is none."
     if isinstance(model, str) and model in list_weights():

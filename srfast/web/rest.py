@@ -64,11 +64,18 @@ def describe_job(
 # %% ../../nbs/web/04_rest.ipynb #8111ba70
 _UPLOAD_SECONDS = 300
 
+# %% ../../nbs/web/04_rest.ipynb #e1a94c06
+def _plain_type(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    "Return a header, a media type in small letters: python-multipart before 0.0.33 knows no others."
+    kind, *rest = value.split(b";", 1)
+    return name, b";".join([kind.lower(), *rest]) if name == b"content-type" else value
+
 # %% ../../nbs/web/04_rest.ipynb #4e5818dd
 async def _read_form(request: Request):
     "Return the form of a request; raise `RequestError` 422 for another content type, 408 if it takes too long."
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise RequestError(422, "expected a form of type multipart/form-data")
+    request = Request({**request.scope, "headers": [_plain_type(*header) for header in request.scope["headers"]]}, request.receive)
     try:
         with anyio.fail_after(_UPLOAD_SECONDS):
             return await request.form(max_files=1, max_fields=12, max_part_size=1000)
