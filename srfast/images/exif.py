@@ -7,6 +7,7 @@ __all__ = ['copy_exif', 'exif_bytes']
 
 # %% ../../nbs/images/01_exif.ipynb #d0fb14a0
 import re
+import struct
 
 from PIL import Image
 
@@ -19,6 +20,16 @@ _LAYOUT = {
 }
 _RESOLUTION = {282, 283, 296}  # a TIFF has it in `info['dpi']`
 _OF_LAYOUT = re.compile(r'\{"shape"|ImageJ=|<\?xml|<OME')  # descriptions that programs write about the file
+
+# %% ../../nbs/images/01_exif.ipynb #4886acce
+def tiff_folder(file, at: int, order: str) -> dict[int, tuple[int, int, int, int]]:
+    "Return the type, count, value or position of values, and position of the entry for each tag of the TIFF folder at `at`."
+    file.seek(at)
+    (count,) = struct.unpack(order + "H", file.read(2))
+    rows = file.read(12 * count)
+    entries = enumerate(struct.iter_unpack(order + "HHII", rows[: len(rows) // 12 * 12]))
+    short = 16 if order == ">" else 0  # a single SHORT fills the first half of the field
+    return {tag: (kind, n, value >> short if (kind, n) == (3, 1) else value, at + 2 + 12 * i) for i, (tag, kind, n, value) in entries}
 
 # %% ../../nbs/images/01_exif.ipynb #a50cd3ef
 def _as_read(value):

@@ -1,0 +1,62 @@
+"""What a file says beside its pixels: what is carried into a result, what is refused, what is named in a warning."""
+import io
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+import srfast
+
+UPSCALER = srfast.Upscaler("fast")
+RGB = Image.fromarray(np.random.default_rng(0).integers(60, 200, (12, 16, 3), dtype=np.uint8))
+
+
+def encoded(img, kind="PNG", **options):
+    file = io.BytesIO()
+    img.save(file, kind, **options)
+    return file.getvalue()
+
+
+def written(img, path):
+    """The picture as another program finds it in the file."""
+    with Image.open(srfast.write_img(img, path)) as found:
+        found.load()
+        return found
+
+
+# Camera raw
+
+def raw_file(path, order, photometric):
+    """A TIFF whose first page is a preview of another one in a sub-image."""
+    with tifffile.TiffWriter(path, byteorder=order) as file:
+        file.write(np.zeros((8, 8, 3), np.uint8), photometric="rgb", subfiletype=1, subifds=1, metadata=None)
+        sensor = np.zeros((64, 64, 3)[: 3 if photometric == 34892 else 2], np.uint16)
+        file.write(sensor, photometric=photometric, metadata=None)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("photometric", [32803, 34892, "minisblack"])
+def test_a_camera_raw_file_is_refused_and_not_its_preview_enlarged(photometric, order, tmp_path):
+    raw_file(tmp_path / "a.tif", order, photometric)
+    for source in (tmp_path / "a.tif", (tmp_path / "a.tif").read_bytes(), io.BytesIO((tmp_path / "a.tif").read_bytes())):
+        with pytest.raises(srfast.ImageError, match="got a camera raw file; develop it"): UPSCALER(source)
+
+
+@pytest.mark.parametrize("start", [b"II*\0\x10\0\0\0CR\2\0", b"FUJIFILMCCD-RAW ", b"\0\0\0\x18ftypcrx \0\0\0\1", b"IIRO\x08", b"IIU\0\x18"])
+def test_raw_files_of_other_kinds_are_named(start):
+    with pytest.raises(srfast.ImageError, match="got a camera raw file; develop it"): srfast.read_img(start + bytes(400))
+
+
+def test_a_name_of_raw_files_is_enough_for_a_tiff_and_others_are_read(tmp_path):
+    (tmp_path / "a.nef").write_bytes(encoded(RGB, "TIFF"))
+    with pytest.raises(srfast.ImageError, match="a.nef: expected an image, got a camera raw file"): srfast.read_img(tmp_path / "a.nef")
+    (tmp_path / "b.nef").write_bytes(encoded(RGB, "PNG"))
+    assert srfast.read_img(tmp_path / "b.nef").size == RGB.size
+
+
+def test_a_tiff_with_a_small_copy_of_its_page_is_read(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(np.asarray(RGB), photometric="rgb", subifds=1, metadata=None)
+        file.write(np.asarray(RGB)[::2, ::2], photometric="rgb", subfiletype=1, metadata=None)
+    assert srfast.read_img(tmp_path / "a.tif").size == RGB.size
