@@ -1,5 +1,6 @@
 """What a file says beside its pixels: what is carried into a result, what is refused, what is named in a warning."""
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -60,3 +61,45 @@ def test_a_tiff_with_a_small_copy_of_its_page_is_read(tmp_path):
         file.write(np.asarray(RGB), photometric="rgb", subifds=1, metadata=None)
         file.write(np.asarray(RGB)[::2, ::2], photometric="rgb", subfiletype=1, metadata=None)
     assert srfast.read_img(tmp_path / "a.tif").size == RGB.size
+
+
+# Maker notes
+
+def exif_with_note(order, orientation, head=b""):
+    """EXIF whose maker note has a value found by its position from the start of EXIF; the position of that value."""
+    mark = {"<": b"II*\0", ">": b"MM\0*"}[order]
+    pack = lambda form, *values: struct.pack(order + form, *values)  # noqa: E731
+    folder = lambda *tags: pack("H", len(tags)) + b"".join(tags) + pack("I", 0)  # noqa: E731
+    make = b"Maker of cameras\0\0"
+    at = 8 + 2 + 3 * 12 + 4
+    camera = at + len(make)
+    note_at = camera + 2 + 12 + 4
+    value = note_at + len(head) + 18
+    note = head + folder(pack("HHII", 6, 2, 8, value)) + b"PowerSho"
+    first = folder(pack("HHII", 271, 2, 17, at), pack("HHIHH", 274, 3, 1, orientation, 0), pack("HHII", 0x8769, 4, 1, camera))
+    return b"Exif\0\0" + mark + pack("I", 8) + first + make + folder(pack("HHII", 0x927C, 7, len(note), note_at)) + note, value
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "avif"])
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_values_of_a_maker_note_are_found_where_it_says(order, orientation, suffix, tmp_path, recwarn):
+    exif, value = exif_with_note(order, orientation)
+    found = written(UPSCALER(encoded(RGB, "JPEG", exif=exif), 2), tmp_path / f"a.{suffix}")
+    packed = found.info["exif"].removeprefix(b"Exif\0\0")
+    assert packed[value : value + 8] == b"PowerSho"
+    assert found.getexif()[271] == "Maker of cameras" and found.getexif().get_ifd(0x8769)[0x927C].endswith(b"PowerSho")
+    assert found.getexif().get(274, 1) == 1 and not recwarn
+
+
+def test_a_maker_note_that_must_move_is_left_out_with_a_warning(tmp_path):
+    result = UPSCALER(encoded(RGB, "JPEG", exif=exif_with_note("<", 1)[0]), 2)
+    with pytest.warns(UserWarning, match="maker note was left out"): found = written(result, tmp_path / "a.tif")
+    assert 0x927C not in found.getexif().get_ifd(0x8769) and found.getexif()[271] == "Maker of cameras"
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+def test_a_maker_note_that_counts_from_its_own_start_moves(suffix, tmp_path, recwarn):
+    exif, _ = exif_with_note("<", 1, b"Apple iOS\0")
+    found = written(UPSCALER(encoded(RGB, "JPEG", exif=exif), 2), tmp_path / f"a.{suffix}")
+    assert found.getexif().get_ifd(0x8769)[0x927C].startswith(b"Apple iOS\0") and not recwarn

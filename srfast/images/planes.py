@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..core import ImageError, to_rgb
-from .exif import copy_exif, exif_bytes
+from .exif import copy_exif, exif_bytes, pack_exif
 from .limits import DAMAGE, named_errors
 from .sixteen import deep_picture, deep_values, upper_bits
 
@@ -98,7 +98,7 @@ def enlarged_info(
         exif.update({tag: _number(exif[tag]) * factor for tag, factor in zip((282, 283), factors) if _number(exif.get(tag))})
         camera = exif.get_ifd(0x8769)
         camera.update({tag: n for tag, n in zip((0xA002, 0xA003), after) if tag in camera})
-        return info | ({"exif": exif.tobytes()} if "exif" in info else {})
+        return info | ({"exif": pack_exif(exif, info["exif"])} if "exif" in info else {})
     except DAMAGE:
         return {key: value for key, value in info.items() if key != "exif"}
 

@@ -186,6 +186,8 @@ def _turned(img: Image.Image) -> Image.Image:
     "Return a copy turned as EXIF says, with the tag reset, also in XMP; damaged EXIF is dropped."
     try:
         turned = ImageOps.exif_transpose(img)
+        if turned.info.get("exif") != img.info.get("exif"):  # Pillow moves the maker note
+            turned.info["exif"] = exif_bytes(img)
     except DAMAGE:
         turned = img.copy()
         turned.info.pop("exif", None)
