@@ -103,3 +103,34 @@ def test_a_maker_note_that_counts_from_its_own_start_moves(suffix, tmp_path, rec
     exif, _ = exif_with_note("<", 1, b"Apple iOS\0")
     found = written(UPSCALER(encoded(RGB, "JPEG", exif=exif), 2), tmp_path / f"a.{suffix}")
     assert found.getexif().get_ifd(0x8769)[0x927C].startswith(b"Apple iOS\0") and not recwarn
+
+
+# Values that change with the size
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+def test_sizes_of_a_panorama_grow_and_appended_videos_are_not_described(suffix, tmp_path):
+    across = "FullPanoWidthPixels CroppedAreaImageWidthPixels CroppedAreaLeftPixels LargestValidInteriorRectWidth".split()
+    down = "FullPanoHeightPixels CroppedAreaImageHeightPixels CroppedAreaTopPixels LargestValidInteriorRectTop".split()
+    tags = "".join(f' GPano:{name}="{8 + i}"' for i, name in enumerate(across))
+    inside = "".join(f"<GPano:{name}>{6 + i}</GPano:{name}>" for i, name in enumerate(down))
+    video = ' GCamera:MicroVideo="1" GCamera:MicroVideoOffset="4000" Camera:MotionPhoto="1" hdrgm:Version="1.0"'
+    items = '<Container:Directory><rdf:Seq><rdf:li Item:Length="4000"/></rdf:Seq></Container:Directory>'
+    video_inside = "<GCamera:MotionPhoto>1</GCamera:MotionPhoto>"
+    xmp = f'<x{tags}{video} dc:y="1">{inside}{items}{video_inside}</x>'.encode()
+    result = UPSCALER(encoded(RGB, "JPEG", xmp=xmp), size=(48, 24))
+    found = written(result, tmp_path / f"a.{suffix}").info
+    tags = "".join(f' GPano:{name}="{3 * (8 + i)}"' for i, name in enumerate(across))
+    inside = "".join(f"<GPano:{name}>{2 * (6 + i)}</GPano:{name}>" for i, name in enumerate(down))
+    assert (found.get("xmp") or found["XML:com.adobe.xmp"].encode()) == f'<x{tags} dc:y="1">{inside}</x>'.encode()
+
+
+@pytest.mark.parametrize("tag", [285, 297, 301, 321, 530, 532, 34908, 34910, 45059])
+@pytest.mark.parametrize("pages", [1, 2])
+def test_the_same_call_writes_the_same_tiff(pages, tag, tmp_path):
+    count = {301: 768, 532: 6}.get(tag, 2)
+    kind = {285: 2, 532: 4}.get(tag, 3)
+    extra = [(tag, kind, 5 if tag == 285 else count, "name" if tag == 285 else tuple(range(count)), True)]
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for _ in range(pages): file.write(np.asarray(RGB), photometric="rgb", metadata=None, extratags=extra)
+    data = {srfast.write_img(UPSCALER(tmp_path / "a.tif", 2), tmp_path / f"{i}.tif").read_bytes() for i in range(6)}
+    assert len(data) == 1 and 297 not in tifffile.TiffFile(tmp_path / "0.tif").pages[0].tags

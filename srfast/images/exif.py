@@ -19,7 +19,7 @@ from .limits import DAMAGE
 # %% ../../nbs/images/01_exif.ipynb #96d04a8c
 _LAYOUT = {
     *(tag for span in ((254, 270), (273, 282), (284, 296), (317, 348), (512, 533), (50706, 51200)) for tag in range(*span)),
-    *(700, 33550, 33922, 34264, 34377, 34675, 34735, 34736, 34737, 37724, 42112, 42113),
+    *(297, 301, 700, 33550, 33922, 34264, 34377, 34675, 34735, 34736, 34737, 34908, 34909, 34910, 37724, 42112, 42113, 45059),
 }
 _RESOLUTION = {282, 283, 296}  # a TIFF has it in `info['dpi']`
 _OF_LAYOUT = re.compile(r'\{"shape"|ImageJ=|<\?xml|<OME')  # descriptions that programs write about the file
