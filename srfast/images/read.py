@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..core import ImageError, PixelLimitError
-from .exif import exif_bytes, tiff_folder, upright_xmp
+from .exif import exif_bytes, file_texts, tiff_folder, upright_xmp
 from .limits import DAMAGE, FORMATS, named_errors, pillow_limit, pixel_limit, source_name, too_large
 from .sixteen import clear_where, deep_picture, drop_other_palette, deep_values, is_deep, lower_bytes, Picture, raw_mode, whole_values
 
@@ -192,6 +192,7 @@ def _turned(img: Image.Image) -> Image.Image:
         turned = img.copy()
         turned.info.pop("exif", None)
     info = turned.info = _page_info(img, turned.info) if hasattr(img, "tag_v2") else turned.info
+    info |= file_texts(img)
     info |= {key: upright_xmp(info[key]) for key in ("xmp", "XML:com.adobe.xmp") if key in info}
     return turned
 
