@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageCms, PngImagePlugin
 
 import srfast
 
@@ -242,3 +242,79 @@ def test_values_that_make_no_sense_are_left_out(info, suffix, tmp_path):
     img = RGB.copy()
     img.info = info
     assert written(img, tmp_path / f"a.{suffix}").size == RGB.size
+
+
+# Colours by code points
+
+def with_codes(kind, primaries, transfer, full=1, img=RGB, **options):
+    """The bytes of a file that says its colours by code points."""
+    data = encoded(img, kind, **options)
+    if kind == "AVIF":
+        at = data.index(b"colrnclx") + 8
+        return data[:at] + struct.pack(">HH", primaries, transfer) + data[at + 4 :]
+    chunk = b"cICP" + bytes((primaries, transfer, 0, full))
+    return data[:33] + struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[33:]
+
+
+def colorants(profile):
+    """XYZ of red, green and blue, with D50 white."""
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile
+    return np.array([profile.red_colorant[0], profile.green_colorant[0], profile.blue_colorant[0]])
+
+
+DISPLAY_P3 = [[0.51512, 0.2412, -0.00105], [0.29198, 0.69225, 0.04189], [0.1571, 0.06657, 0.78407]]  # of Apple's profile
+SRGB = [[0.43607, 0.22249, 0.01392], [0.38515, 0.71687, 0.09708], [0.14307, 0.06061, 0.7141]]  # of the ICC's
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp", "avif"])
+@pytest.mark.parametrize("kind", ["PNG", "AVIF"])
+def test_display_p3_by_code_points_becomes_a_profile(kind, suffix, tmp_path):
+    data = with_codes(kind, 12, 13)
+    for source in (data, Image.open(io.BytesIO(data))):
+        result = UPSCALER(source, 2)
+        np.testing.assert_array_equal(np.asarray(result), np.asarray(UPSCALER(encoded(RGB, kind), 2)))
+        np.testing.assert_allclose(colorants(written(result, tmp_path / f"a.{suffix}").info["icc_profile"]), DISPLAY_P3, atol=1e-4)
+
+
+def test_every_pixel_of_a_profile_from_code_points_is_the_colour_of_srgb_where_it_says_srgb():
+    profile = srfast.read_img(with_codes("PNG", 1, 13, icc_profile=bytes(200))).info["icc_profile"]
+    np.testing.assert_allclose(colorants(profile), SRGB, atol=2e-4)
+    srgb = ImageCms.createProfile("sRGB")
+    found = ImageCms.profileToProfile(RGB, ImageCms.ImageCmsProfile(io.BytesIO(profile)), srgb)
+    np.testing.assert_allclose(np.asarray(found).astype(int), np.asarray(RGB), atol=1)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "AVIF"])
+@pytest.mark.parametrize("codes", [(1, 13), (2, 2), (1, 1), (1, 6)], ids=str)
+def test_usual_code_points_need_no_profile(codes, kind):
+    assert "icc_profile" not in srfast.read_img(with_codes(kind, *codes)).info
+
+
+def test_a_grey_image_gets_no_profile_for_its_primaries():
+    assert "icc_profile" not in srfast.read_img(with_codes("PNG", 12, 13, img=RGB.convert("L"))).info
+
+
+@pytest.mark.parametrize("kind", ["PNG", "AVIF"])
+@pytest.mark.parametrize("transfer, name", [(16, "PQ"), (18, "HLG")])
+def test_hdr_is_refused_from_the_header_with_advice(transfer, name, kind):
+    data = with_codes(kind, 9, transfer)
+    for read in (srfast.read_img, srfast.images.open_img, lambda data: UPSCALER(Image.open(io.BytesIO(data)))):
+        with pytest.raises(srfast.ImageError, match=rf"got HDR \({name}\); convert it first"): read(data)
+
+
+@pytest.mark.parametrize("codes", [(99, 13), (12, 99), (12, 13, 0)], ids=str)
+def test_code_points_without_a_meaning_here_are_refused(codes):
+    with pytest.raises(srfast.ImageError, match="expected known colours, got code points"): srfast.read_img(with_codes("PNG", *codes))
+
+
+def test_a_profile_of_an_avif_counts_more_than_its_code_points_unlike_in_a_png():
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert srfast.read_img(encoded(RGB, "AVIF", icc_profile=icc)).info["icc_profile"] == icc
+    assert srfast.read_img(with_codes("PNG", 12, 13, icc_profile=icc)).info["icc_profile"] != icc
+
+
+def test_animations_keep_the_profile_of_their_code_points(tmp_path):
+    second = RGB.transpose(Image.FLIP_LEFT_RIGHT)
+    film = UPSCALER(with_codes("PNG", 12, 13, save_all=True, append_images=[second]), 2)
+    found = written(film, tmp_path / "a.png")
+    np.testing.assert_allclose(colorants(found.info["icc_profile"]), DISPLAY_P3, atol=1e-4)

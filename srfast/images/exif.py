@@ -12,8 +12,10 @@ import struct
 import warnings
 from contextlib import suppress
 
+import numpy as np
 from PIL import Image
 
+from ..core import ImageError
 from .limits import DAMAGE
 
 # %% ../../nbs/images/01_exif.ipynb #96d04a8c
@@ -197,3 +199,123 @@ def put_text(exif: Image.Exif, text: dict[str, str], in_tiff: bool = False) -> l
             folder[tag] = b"ASCII\0\0\0" + folder[tag] if value.isascii() else b"UNICODE\0" + value.encode("utf-16-be")
             exif[0x8769] = 0
     return left
+
+# %% ../../nbs/images/01_exif.ipynb #0becdced
+_D65, _C = (0.3127, 0.329), (0.31, 0.316)
+_PRIMARIES = {
+    1: ((0.64, 0.33), (0.3, 0.6), (0.15, 0.06), _D65),  # BT.709, sRGB
+    4: ((0.67, 0.33), (0.21, 0.71), (0.14, 0.08), _C),
+    5: ((0.64, 0.33), (0.29, 0.6), (0.15, 0.06), _D65),
+    6: ((0.63, 0.34), (0.31, 0.595), (0.155, 0.07), _D65),
+    7: ((0.63, 0.34), (0.31, 0.595), (0.155, 0.07), _D65),
+    8: ((0.681, 0.319), (0.243, 0.692), (0.145, 0.049), _C),
+    9: ((0.708, 0.292), (0.17, 0.797), (0.131, 0.046), _D65),  # BT.2020
+    11: ((0.68, 0.32), (0.265, 0.69), (0.15, 0.06), (0.314, 0.351)),  # DCI-P3
+    12: ((0.68, 0.32), (0.265, 0.69), (0.15, 0.06), _D65),  # Display P3
+    22: ((0.63, 0.34), (0.295, 0.605), (0.155, 0.077), _D65),
+}
+
+# %% ../../nbs/images/01_exif.ipynb #7a757176
+_VIDEO = (1 / 0.45, 1 / 1.099, 0.099 / 1.099, 1 / 4.5, 0.081)
+_TRANSFERS = {
+    **dict.fromkeys((1, 6, 14, 15), _VIDEO),
+    4: (2.2, 1, 0, 0, 0),
+    5: (2.8, 1, 0, 0, 0),
+    7: (1 / 0.45, 1 / 1.1115, 0.1115 / 1.1115, 1 / 4, 0.0912),
+    8: (1, 1, 0, 0, 0),
+    13: (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045),  # sRGB
+    17: (2.6, 1, 0, 0, 0),
+}
+_HDR = {16: "PQ", 18: "HLG"}
+
+# %% ../../nbs/images/01_exif.ipynb #7e36e98a
+_USUAL = {(primaries, transfer) for primaries in (1, 2) for transfer in (1, 2, 6, 13, 14, 15)}
+
+# %% ../../nbs/images/01_exif.ipynb #baddf06d
+_D50 = np.array([0.9642, 1.0, 0.8249])
+_BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+
+def _columns(primaries: int) -> np.ndarray:
+    "Return XYZ of red, green and blue as columns, adapted to D50."
+    points = np.array([(x / y, 1, (1 - x - y) / y) for x, y in _PRIMARIES[primaries]]).T
+    white = points[:, 3]
+    adapt = np.linalg.inv(_BRADFORD) @ np.diag((_BRADFORD @ _D50) / (_BRADFORD @ white)) @ _BRADFORD
+    return adapt @ (points[:, :3] * np.linalg.solve(points[:, :3], white))
+
+# %% ../../nbs/images/01_exif.ipynb #a55a72dc
+def _fixed(*values: float) -> bytes:
+    "Return numbers as an ICC profile holds them: 16 bits and 16 bits of fraction."
+    return b"".join(struct.pack(">i", round(float(value) * 65536)) for value in values)
+
+# %% ../../nbs/images/01_exif.ipynb #1b733245
+def _text(text: str) -> bytes:
+    "Return a text tag of an ICC profile of version 4."
+    return b"mluc" + struct.pack(">III2s2sII", 0, 1, 12, b"en", b"US", 2 * len(text), 28) + text.encode("utf-16-be")
+
+# %% ../../nbs/images/01_exif.ipynb #b9f29a07
+def _profile(primaries: int, transfer: int) -> bytes:
+    "Return the ICC profile, version 4, of code points from the tables."
+    name = {12: "Display P3", 9: "BT.2020", 1: "BT.709"}.get(primaries, f"Primaries {primaries}")
+    tags = {b"desc": _text(f"{name}, transfer {transfer}"), b"cprt": _text("No copyright"), b"wtpt": b"XYZ " + bytes(4) + _fixed(*_D50)}
+    tags |= {key: b"XYZ " + bytes(4) + _fixed(*column) for key, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), _columns(primaries).T)}
+    tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), b"para" + struct.pack(">IHH", 0, 3, 0) + _fixed(*_TRANSFERS[transfer]))
+    index, body = struct.pack(">I", len(tags)), b""
+    for key, value in tags.items():
+        index += key + struct.pack(">II", 132 + 12 * len(tags) + len(body), len(value))
+        body += value + bytes(-len(value) % 4)
+    kinds = (b"", 0x04200000, b"mntr", b"RGB ", b"XYZ ", 2026, 1, 1, 0, 0, 0, b"acsp")
+    head = struct.pack(">I4sI4s4s4s6H4s", 132 + 12 * len(tags) + len(body), *kinds)
+    return head + bytes(28) + _fixed(*_D50) + bytes(48) + index + body
+
+# %% ../../nbs/images/01_exif.ipynb #906d38a6
+def _png_codes(file) -> tuple[int, ...]:
+    "Return the four numbers of the chunk cICP of a PNG; empty if there is none."
+    file.seek(8)
+    while len(head := file.read(8)) == 8 and head[4:] not in (b"IDAT", b"IEND"):
+        size = int.from_bytes(head[:4], "big")
+        if head[4:] == b"cICP" and size == 4:
+            return tuple(file.read(4))
+        file.seek(size + 4, 1)
+    return ()
+
+# %% ../../nbs/images/01_exif.ipynb #8025951c
+def _avif_codes(file) -> tuple[int, ...]:
+    "Return primaries, transfer and matrix of an AVIF, and 1; empty if the file does not say."
+    file.seek(0)
+    head = file.read(65536)
+    at = head.find(b"colrnclx", 0, head.find(b"mdat") if b"mdat" in head else None)
+    return () if at < 0 else (*struct.unpack_from(">HHH", head, at + 8), 1)
+
+# %% ../../nbs/images/01_exif.ipynb #f32ab034
+def _codes(img: Image.Image) -> tuple[int, ...]:
+    "Return the code points of an image that is not decoded; empty if there are none. The file stays where it is."
+    nclx, file = img.info.get("nclx_profile"), getattr(img, "fp", None)  # the first is of pillow-heif
+    with suppress(*DAMAGE):
+        if isinstance(nclx, dict):
+            return (int(nclx["color_primaries"]), int(nclx["transfer_characteristics"]), 0, 1)
+        if file and img.format in ("PNG", "AVIF"):
+            at = file.tell()
+            try:
+                return _png_codes(file) if img.format == "PNG" else _avif_codes(file)
+            finally:
+                file.seek(at)
+    return ()
+
+# %% ../../nbs/images/01_exif.ipynb #cbf966ae
+def coded_profile(img: Image.Image) -> bytes:
+    "Return an ICC profile for the code points of an undecoded image, empty if it needs none; raise `ImageError` for HDR."
+    codes = _codes(img)
+    if not codes or img.format != "PNG" and img.info.get("icc_profile"):  # in a PNG, cICP counts more than a profile
+        return b""
+    primaries, transfer, _, full = codes
+    if transfer in _HDR:
+        raise ImageError(
+            f"expected an image of standard dynamic range, got HDR ({_HDR[transfer]}); convert it first: export it as sRGB or Display P3"
+        )
+    if full and ((primaries, transfer) in _USUAL or img.mode in ("1", "L", "LA", "I;16") and (1, transfer) in _USUAL):
+        return _profile(1, 13) if img.info.get("icc_profile") else b""
+    primaries, transfer = 1 if primaries == 2 else primaries, 13 if transfer == 2 else transfer
+    if primaries not in _PRIMARIES or transfer not in _TRANSFERS or not full:
+        range_of = "" if full else " of narrow range"
+        raise ImageError(f"expected known colours, got code points {primaries} and {transfer}{range_of}; export it as sRGB or Display P3")
+    return _profile(primaries, transfer)
