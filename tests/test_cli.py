@@ -358,7 +358,6 @@ def test_only_its_own_warnings_bear_its_name(monkeypatch, capsys):
     import warnings
 
     from srfast import cli
-    cli.import_module("srfast.app")  # it adds its command when it is first imported
 
     def warn(*_, **__):
         warnings.warn_explicit("ours", UserWarning, str(Path(cli.__file__).with_name("data.py")), 3)
