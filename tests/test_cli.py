@@ -225,6 +225,15 @@ def test_wishes_are_met(folder, args, name, size):
     assert sum(p.is_file() for p in folder.rglob("*")) == 2
 
 
+def test_nothing_to_do_is_said(folder):
+    done = srfast(folder, "upscale", "ok.png", "--scale", "1")
+    assert done.returncode == 0 and (folder / "ok_x1.png").exists()
+    assert done.stderr == ("srfast: ok.png: nothing to do for model 'photo' at the same size; "
+                           "use model 'photo_real' to remove noise, blur and JPEG artefacts\n")
+    done = srfast(folder, "upscale", "ok.png", "--scale", "1", "--model", "photo_real", "--force")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_any_name_will_do(folder):
     names = ["ünï cödé ☃.png", "with  space.png", "-dash.png", "new\nline.png", "no_suffix", ".hidden.png", "UPPER.PNG"]
     for name in names: shutil.copy(folder / "ok.png", folder / name)

@@ -838,8 +838,33 @@ def test_exact_sizes():
     assert UPSCALER(waves(), size=(7, 5)).shape == (5, 7, 3)
 
 
-def test_scale_1_changes_nothing():
-    np.testing.assert_array_equal(UPSCALER(noise(), 1), noise())
+@pytest.mark.parametrize("model", ["photo", "fast"])
+def test_scale_1_of_a_model_for_clean_pictures_changes_nothing_and_says_so(model):
+    with pytest.warns(UserWarning, match=f"nothing to do for model '{model}' at the same size; use model 'photo_real'"):
+        np.testing.assert_array_equal(srfast.upscale(noise(), 1, model=model), noise())
+
+
+def test_photo_real_restores_at_the_same_size():
+    clean = waves(64, 80)
+    noisy = (clean + np.random.default_rng(0).normal(0, 12, clean.shape)).clip(0, 255).astype(np.uint8)
+    restored = srfast.upscale(noisy, 1, model="photo_real")
+    assert restored.shape == clean.shape
+    far, near = (np.mean((img - clean.astype(float)) ** 2) for img in (noisy, restored))
+    assert near < far / 4
+    alpha = noise(64, 80, 1)
+    result = srfast.upscale(np.dstack([noisy, alpha]), size=(80, 64), model="photo_real", return_trust=True)
+    np.testing.assert_array_equal(result[0][..., 3:], alpha)
+    assert result[1].shape == (64, 80)
+    with pytest.warns(UserWarning, match="consistent gives the image itself"):
+        np.testing.assert_array_equal(srfast.upscale(noisy, 1, model="photo_real", consistent=True), noisy)
+
+
+def test_a_smaller_result_is_restored_too_and_needs_no_warning(recwarn):
+    noisy = (waves(64, 80) + np.random.default_rng(0).normal(0, 12, (64, 80, 3))).clip(0, 255).astype(np.uint8)
+    plain, restored = (srfast.upscale(noisy, width=72, model=model).astype(float) for model in ("photo", "photo_real"))
+    truth = srfast.upscale(waves(64, 80), width=72).astype(float)
+    assert ((restored - truth) ** 2).mean() < ((plain - truth) ** 2).mean() / 2
+    assert not recwarn
 
 
 @pytest.mark.parametrize("wish", [
