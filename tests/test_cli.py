@@ -216,7 +216,8 @@ def test_result_lies_beside_its_picture(folder):
     ("--scale 4.5", "ok_x4.5.png", (54, 40)),
     ("--scale 2 --tile 16 -o big.JPG", "big.JPG", (24, 18)),
     ("--size 30x20 -o folder", "folder/ok_30x20.png", (30, 20)),
-], ids=["fraction", "other format, tiles", "exact size, into a folder"])
+    ("--scale 2 -o big.jfif", "big.jfif", (24, 18)),
+], ids=["fraction", "other format, tiles", "exact size, into a folder", "another name of JPEG"])
 def test_wishes_are_met(folder, args, name, size):
     (folder / "folder").mkdir()
     done = srfast(folder, "upscale", "ok.png", *args.split())

@@ -813,6 +813,15 @@ def test_what_cannot_be_written_leaves_nothing(name, img, tmp_path):
     assert list((tmp_path / "folder.png").iterdir()) == []
 
 
+@pytest.mark.parametrize("suffix", ["jfif", "jpe", "JFIF"])
+def test_the_other_names_of_jpeg_are_written_and_found_in_folders(suffix, tmp_path):
+    from srfast.data import find_pictures
+
+    path = srfast.write_img(RGB, tmp_path / f"a.{suffix}")
+    with Image.open(path) as found: assert found.format == "JPEG"
+    assert srfast.read_img(path).size == RGB.size and find_pictures(tmp_path) == [path]
+
+
 def test_a_failed_write_keeps_the_old_file(tmp_path):
     (tmp_path / "old.webp").write_bytes(b"precious")
     with pytest.raises(srfast.ImageError): srfast.write_img(Image.new("RGB", (17000, 1)), tmp_path / "old.webp")

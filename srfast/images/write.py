@@ -26,10 +26,11 @@ from .sixteen import deep_values, upper_bits
 from .planes import Planes, carried, join_img, split_img
 
 # %% ../../nbs/images/06_write.ipynb #6b701c49
+_JPEG = ("JPEG", {"quality": 95, "subsampling": 0})
 _SUFFIXES = {
     ".png": ("PNG", {}),
-    ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
-    ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
     ".webp": ("WEBP", {"quality": 95, "method": 4}),
     ".tif": ("TIFF", {"compression": "tiff_adobe_deflate"}),
     ".tiff": ("TIFF", {"compression": "tiff_adobe_deflate"}),
@@ -37,6 +38,8 @@ _SUFFIXES = {
     ".avif": ("AVIF", {"quality": 90}),
     ".bmp": ("BMP", {}),
     ".ppm": ("PPM", {}),
+    ".jfif": _JPEG,
+    ".jpe": _JPEG,
 }
 
 # %% ../../nbs/images/06_write.ipynb #6dd3212b
