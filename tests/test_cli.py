@@ -270,6 +270,18 @@ def test_what_the_format_cannot_hold_becomes_a_png(folder):
     assert Image.open(folder / "inside_x2.png").mode == "RGBA"
 
 
+def test_transparency_is_flattened_where_nothing_is_lost_or_a_background_is_given(folder):
+    picture().convert("RGBA").save(folder / "opaque.png")
+    Image.new("RGBA", (8, 8)).save(folder / "clear.png")
+    done = srfast(folder, "upscale", "opaque.png", "--scale", "2", "-o", "a.jpg")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = srfast(folder, "upscale", "clear.png", "--scale", "2", "-o", "b.jpg", "--background", "white")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Image.open(folder / "b.jpg").getextrema() == ((255, 255),) * 3
+    done = srfast(folder, "upscale", "clear.png", "-o", "c.jpg")
+    assert done.returncode == 2 and "--background white" in done.stderr
+
+
 def test_two_results_never_land_in_one_file(folder):
     for name in "ab":
         (folder / name).mkdir()

@@ -822,6 +822,40 @@ def test_the_other_names_of_jpeg_are_written_and_found_in_folders(suffix, tmp_pa
     assert srfast.read_img(path).size == RGB.size and find_pictures(tmp_path) == [path]
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "bmp", "ppm"])
+@pytest.mark.parametrize("kind", ["RGBA", "LA", "P", "key", "16 bits"])
+def test_an_alpha_that_hides_nothing_costs_nothing(kind, suffix, tmp_path):
+    img = RGB.convert("RGBA")
+    if kind == "key": img = with_info(RGB, transparency=(1, 2, 3))
+    elif kind == "16 bits":
+        tifffile.imwrite(tmp_path / "a.tif", np.dstack([waves().astype(np.uint16) * 257, np.full((20, 24), 65535, np.uint16)]),
+                         photometric="rgb", extrasamples=["unassalpha"])
+        img = srfast.read_img(tmp_path / "a.tif")
+    elif kind != "RGBA": img = with_info(img.convert(kind), **({"transparency": bytes([255] * 256)} if kind == "P" else {}))
+    assert img.has_transparency_data
+    found = written(img, tmp_path / f"a.{suffix}")
+    wanted = (Image.fromarray(waves()) if kind == "16 bits" else img).convert("RGB")
+    assert found.mode == ("L" if kind == "LA" else "RGB")
+    assert np.abs(np.asarray(found.convert("RGB")).astype(int) - np.asarray(wanted)).max() <= (25 if suffix == "jpg" else 0)
+
+
+def test_a_background_lies_behind_transparent_pixels(tmp_path):
+    img = RGB.convert("RGBA")
+    alpha = Image.fromarray(noise(*RGB.size[::-1], 1)[..., 0])
+    img.putalpha(alpha)
+    wanted = Image.alpha_composite(Image.new("RGBA", img.size, "teal"), img).convert("RGB")
+    for name in ("a.bmp", "a.png"):
+        found = srfast.read_img(srfast.write_img(img, tmp_path / name, background="teal"))
+        assert found.mode == "RGB" and np.abs(np.asarray(found).astype(int) - np.asarray(wanted)).max() <= 1
+    with pytest.raises(srfast.ImageError, match="or background='white'"): srfast.write_img(img, tmp_path / "b.jpg")
+    for wrong in ("whte", (1, 2), (0, 0, 256), 7):
+        with pytest.raises(ValueError, match="expected a colour such as white"): srfast.write_img(img, tmp_path / "b.jpg", background=wrong)
+    film = [Image.new("RGBA", (9, 9), (0, 200, 0, alpha)) for alpha in (0, 255)]
+    for frame in film: frame.info["duration"] = 50
+    back = srfast.read_img(srfast.write_img(srfast.images.read.gather(film), tmp_path / "a.gif", background="red"))
+    assert [frame.convert("RGBA").getpixel((4, 4)) for frame in back.frames] == [(255, 0, 0, 255), (0, 200, 0, 255)]
+
+
 def test_a_failed_write_keeps_the_old_file(tmp_path):
     (tmp_path / "old.webp").write_bytes(b"precious")
     with pytest.raises(srfast.ImageError): srfast.write_img(Image.new("RGB", (17000, 1)), tmp_path / "old.webp")

@@ -16,7 +16,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, PngImagePlugin, TiffImagePlugin
+from PIL import Image, ImageColor, PngImagePlugin, TiffImagePlugin
 
 from ..core import ImageError, whole_file
 from .exif import copy_exif
@@ -44,6 +44,7 @@ _SUFFIXES = {
 
 # %% ../../nbs/images/06_write.ipynb #6dd3212b
 WRITABLE = tuple(_SUFFIXES)
+OPAQUE = tuple(suffix for suffix, (kind, _) in _SUFFIXES.items() if kind in ("JPEG", "BMP", "PPM"))
 
 # %% ../../nbs/images/06_write.ipynb #0a49ace0
 def _check_suffix(
@@ -57,7 +58,6 @@ def _check_suffix(
 
 # %% ../../nbs/images/06_write.ipynb #4f234626
 _LONGEST = {"WEBP": 16383, "JPEG": 65500, "GIF": 65535, "AVIF": 65535}
-_OPAQUE = ("JPEG", "BMP", "PPM")
 
 # %% ../../nbs/images/06_write.ipynb #726baddd
 def frames_kind(
@@ -74,16 +74,53 @@ def check_fits(
     size: tuple[int, int],  # its (width, height) in pixels
     transparent: bool,  # whether it has transparency
     several: str = "",  # 'animation' or 'pages' if it has several frames
+    hint: str = "",  # ends the message about transparency
 ) -> None:
     "Raise `ImageError` if the format of `path` cannot hold such an image."
     kind, _ = _SUFFIXES[_check_suffix(path)]
     if several and kind not in (MOVING if several == "animation" else ("TIFF",)):
         wanted = ".gif, .webp, .png or .avif" if several == "animation" else ".tif"
         raise ImageError(f"{path}: {kind} holds no {several}, expected {wanted}")
-    if transparent and kind in _OPAQUE:
-        raise ImageError(f"{path}: {kind} holds no transparency, expected .png, .webp or .tif")
+    if transparent and Path(path).suffix.lower() in OPAQUE:
+        raise ImageError(f"{path}: {kind} holds no transparency, expected .png, .webp or .tif{hint}")
     if max(size) > _LONGEST.get(kind, max(size)):
         raise ImageError(f"{path}: {kind} holds at most {_LONGEST[kind]} pixels a side, got {size[0]} x {size[1]}; expected .png or .tif")
+
+# %% ../../nbs/images/06_write.ipynb #09a76607
+def parse_color(
+    color: str | tuple[int, int, int],  # a name or #rrggbb as in CSS, or red, green and blue from 0 to 255
+) -> tuple[int, int, int]:
+    "Return red, green and blue from 0 to 255; raise `ValueError` for anything else."
+    try:
+        found = ImageColor.getrgb(color)[:3] if isinstance(color, str) else tuple(color)
+        if len(found) == 3 and all(value in range(256) for value in found):
+            return found
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"expected a colour such as white, #ff8000 or (255, 128, 0), got {color!r}")
+
+# %% ../../nbs/images/06_write.ipynb #140d6e1d
+def is_opaque(
+    frame: Image.Image,  # one frame, decoded
+) -> bool:
+    "Return whether no pixel is transparent."
+    if not frame.has_transparency_data:
+        return True
+    alpha = split_img(frame).alpha
+    return alpha is None or bool((alpha == np.iinfo(alpha.dtype).max).all())
+
+# %% ../../nbs/images/06_write.ipynb #98b6ab75
+def _flatten(frame: Image.Image, color: tuple[int, int, int] | None) -> Image.Image:
+    "Return `frame` on a background, or without its alpha if `color` is None."
+    planes = split_img(frame)
+    if planes.alpha is None:
+        return frame
+    mixed, top = planes.color, np.iinfo(planes.color.dtype).max
+    if color is not None:
+        under = np.array(color if len(set(color)) > 1 else color[:1], np.float32) / 255 * top
+        share = planes.alpha.astype(np.float32) / top
+        mixed = np.rint(mixed * share + under * (1 - share)).astype(planes.color.dtype)
+    return join_img(Planes(mixed, info=planes.info))
 
 # %% ../../nbs/images/06_write.ipynb #d0205af9
 _HOLDS = {
@@ -358,15 +395,19 @@ def _save(frames: list[Image.Image], path: Path, kind: str, options: dict) -> No
 def write_img(
     img: Image.Image,  # any image; `info` may hold icc_profile, exif, xmp, dpi, duration and loop
     path: str | Path,  # the suffix chooses the format
+    *,
+    background: str | tuple[int, int, int] | None = None,  # colour behind transparent pixels: the result is opaque
 ) -> Path:  # `path`
     "Write all frames of `img` and its metadata, whole or not at all; raise `ImageError` if the format cannot hold them."
     if not isinstance(img, Image.Image):
         raise TypeError(f"expected a PIL image, got {type(img).__name__}")
-    path = Path(path)
+    path, color = Path(path), None if background is None else parse_color(background)
     kind, options = _SUFFIXES[_check_suffix(path)]
     with named_errors(str(path), "could not be written"):
         frames = [img] if img.format is None and frame_count(img) == 1 else list(read_frames(img))
-    check_fits(path, frames[0].size, frames[0].has_transparency_data, frames_kind(img))
+        if color is not None or path.suffix.lower() in OPAQUE and all(map(is_opaque, frames)):
+            frames = [_flatten(frame, color) for frame in frames]
+    check_fits(path, frames[0].size, frames[0].has_transparency_data, frames_kind(img), ", or background='white'")
     with named_errors(str(path), "could not be written"), whole_file(path) as tmp:
         _save(frames, tmp, kind, options)
     return path
