@@ -104,15 +104,15 @@ def _check_target(job: _Job, force: bool, pictures: list[Path]) -> None:
         raise ImageError(f"{folder}: folder is read-only")
 
 # %% ../nbs/cli/00_cli.ipynb #2b49e081
-def _check_distinct(jobs: list[_Job]) -> None:
-    "Raise `ImageError` if two results would be written to one file."
+def _check_distinct(job: _Job, jobs: list[_Job]) -> _Job:
+    "Return `job`; raise `ImageError` if the result of another job would be written to the same file."
     from srfast.core import ImageError
 
-    first: dict[Path, Path] = {}
-    for job in jobs:
-        other = first.setdefault(job.target.resolve(), job.source)
-        if other is not job.source:
-            raise ImageError(f"{job.target}: {other} and {job.source} would both be written to this file; upscale them separately")
+    target = job.target.resolve()
+    others = [str(other.source) for other in jobs if other is not job and other.target.resolve() == target]
+    if others:
+        raise ImageError(f"{job.source}: {job.target} would also be the result of {', '.join(others)}; upscale them separately")
+    return job
 
 # %% ../nbs/cli/00_cli.ipynb #229efe42
 def _parse_size(text: str | None) -> tuple[int, int] | None:
@@ -161,14 +161,16 @@ def upscale(
     settings = dict(tile=_parse_tile(tile), device=device, precision=precision, consistent=consistent, ensemble=ensemble, detail=detail)
     upscaler = Upscaler(model, **settings)
     writing = dict(background=background and parse_color(background))
+    pictures = list(dict.fromkeys(pictures))
     many = len(pictures) > 1
     mark = size or next((f"{name[0]}{request[name]}" for name in ("width", "height", "longest") if request[name]), f"x{scale:g}")
     jobs: list[_Job] = []
     codes = [_try(lambda: jobs.append(_make_job(picture, out, many, mark, request, background))) for picture in pictures]
-    _check_distinct(jobs)
-    if jobs and out is not None and _is_folder(out, many):
+    distinct: list[_Job] = []
+    codes += [_try(lambda: distinct.append(_check_distinct(job, jobs))) for job in jobs]
+    if distinct and out is not None and _is_folder(out, many):
         out.mkdir(parents=True, exist_ok=True)
-    codes += [_try(_upscale_file, upscaler, job, request, force, pictures, writing) for job in jobs]
+    codes += [_try(_upscale_file, upscaler, job, request, force, pictures, writing) for job in distinct]
     raise typer.Exit(max(codes))
 
 # %% ../nbs/cli/00_cli.ipynb #913ec922

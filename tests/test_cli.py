@@ -113,7 +113,6 @@ REFUSED = {
     "result links to the picture": (2, "would overwrite", "upscale ok.png -o link.png --force"),
     "picture links to the result": (2, "would overwrite", "upscale link.png -o ok.png --force"),
     "result is a hard link of the picture": (2, "would overwrite", "upscale ok.png -o hard.png --force"),
-    "two pictures, one result": (2, "ok_x4.png", "upscale ok.png other/ok.png -o folder"),
     "no folder for the result": (2, "nodir: no such folder", "upscale ok.png -o nodir/big.png"),
     "several pictures, a file as folder": (2, "text.png", "upscale ok.png alpha.png -o text.png"),
     "suffix that cannot be written": (2, "expected a name ending in .png", "upscale ok.png -o big.xyz"),
@@ -287,8 +286,18 @@ def test_two_results_never_land_in_one_file(folder):
         (folder / name).mkdir()
         shutil.copy(folder / "ok.png", folder / name / "x.png")
     done = srfast(folder, "upscale", "a/x.png", "b/x.png", "-o", "both")
-    assert done.returncode == 2 and "both be written" in done.stderr
-    assert not (folder / "both").exists()
+    assert done.returncode == 2 and not (folder / "both").exists()
+    first, second = done.stderr.splitlines()
+    assert first == "srfast: a/x.png: both/x_x4.png would also be the result of b/x.png; upscale them separately"
+    assert second.startswith("srfast: b/x.png: ")
+
+
+def test_two_results_of_one_name_cost_only_themselves(folder):
+    (folder / "a").mkdir()
+    for name in ("a/ok.png", "last.png"): shutil.copy(folder / "ok.png", folder / name)
+    done = srfast(folder, "upscale", "ok.png", "a/ok.png", "last.png", "last.png", "--scale", "2", "-o", "both")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 2)
+    assert [path.name for path in (folder / "both").iterdir()] == ["last_x2.png"]
 
 
 def test_a_bad_picture_among_good_ones_is_named_and_costs_only_itself(folder):
