@@ -856,6 +856,33 @@ def test_a_background_lies_behind_transparent_pixels(tmp_path):
     assert [frame.convert("RGBA").getpixel((4, 4)) for frame in back.frames] == [(255, 0, 0, 255), (0, 200, 0, 255)]
 
 
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif", "gif", "avif", "bmp", "ppm"])
+def test_an_open_file_gets_the_bytes_of_a_path(suffix, tmp_path):
+    films = {"png": "animation", "webp": "animation", "gif": "animation", "avif": "animation", "tif": "pages"}
+    images = [RGB] + ([srfast.images.read.gather([with_info(RGB, duration=40), with_info(RGB.rotate(180), duration=60)])]
+                      if suffix in films else [])
+    if suffix == "tif": images[1].info.pop("duration", None)
+    for img in images + ([srfast.read_img(sixteen_bits())] if suffix in ("png", "tif") else []):
+        file = io.BytesIO()
+        assert srfast.write_img(img, file, format=suffix) is file
+        assert file.getvalue() == srfast.write_img(img, tmp_path / f"a.{suffix}").read_bytes()
+    with open(tmp_path / f"named.{suffix}", "wb") as file: srfast.write_img(RGB, file)
+    assert Image.open(tmp_path / f"named.{suffix}").size == RGB.size
+
+
+def test_quality_is_for_the_formats_that_have_one(tmp_path):
+    img = Image.fromarray(noise())
+    for kind in ("jpg", "webp", "avif"):
+        low, high = (srfast.write_img(img, io.BytesIO(), format=kind, quality=quality).tell() for quality in (30, 100))
+        assert low < high / 2
+    for wrong in (0, 101, "90", 90.5):
+        with pytest.raises(ValueError, match="expected a quality from 1 to 100"): srfast.write_img(img, tmp_path / "a.jpg", quality=wrong)
+    with pytest.raises(ValueError, match="got one for PNG"): srfast.write_img(img, tmp_path / "a.png", quality=90)
+    with pytest.raises(ValueError, match="expected a format of png, jpg"): srfast.write_img(img, tmp_path / "a.png", format="docx")
+    with pytest.raises(ValueError, match="for a file without a name"): srfast.write_img(img, io.BytesIO())
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_failed_write_keeps_the_old_file(tmp_path):
     (tmp_path / "old.webp").write_bytes(b"precious")
     with pytest.raises(srfast.ImageError): srfast.write_img(Image.new("RGB", (17000, 1)), tmp_path / "old.webp")
