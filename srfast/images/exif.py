@@ -6,7 +6,11 @@
 __all__ = ['copy_exif', 'exif_bytes']
 
 # %% ../../nbs/images/01_exif.ipynb #d0fb14a0
+import io
 import re
+import struct
+import warnings
+from contextlib import suppress
 
 from PIL import Image
 
@@ -15,10 +19,20 @@ from .limits import DAMAGE
 # %% ../../nbs/images/01_exif.ipynb #96d04a8c
 _LAYOUT = {
     *(tag for span in ((254, 270), (273, 282), (284, 296), (317, 348), (512, 533), (50706, 51200)) for tag in range(*span)),
-    *(700, 33550, 33922, 34264, 34377, 34675, 34735, 34736, 34737, 37724, 42112, 42113),
+    *(297, 301, 700, 33550, 33922, 34264, 34377, 34675, 34735, 34736, 34737, 34908, 34909, 34910, 37724, 42112, 42113, 45059),
 }
 _RESOLUTION = {282, 283, 296}  # a TIFF has it in `info['dpi']`
 _OF_LAYOUT = re.compile(r'\{"shape"|ImageJ=|<\?xml|<OME')  # descriptions that programs write about the file
+
+# %% ../../nbs/images/01_exif.ipynb #4886acce
+def tiff_folder(file, at: int, order: str) -> dict[int, tuple[int, int, int, int]]:
+    "Return the type, count, value or position of values, and position of the entry for each tag of the TIFF folder at `at`."
+    file.seek(at)
+    (count,) = struct.unpack(order + "H", file.read(2))
+    rows = file.read(12 * count)
+    entries = enumerate(struct.iter_unpack(order + "HHII", rows[: len(rows) // 12 * 12]))
+    short = 16 if order == ">" else 0  # a single SHORT fills the first half of the field
+    return {tag: (kind, n, value >> short if (kind, n) == (3, 1) else value, at + 2 + 12 * i) for i, (tag, kind, n, value) in entries}
 
 # %% ../../nbs/images/01_exif.ipynb #a50cd3ef
 def _as_read(value):
@@ -47,6 +61,50 @@ def copy_exif(
             copy[tag] = 0  # a file has the position of the folder here
     return copy
 
+# %% ../../nbs/images/01_exif.ipynb #7c007253
+_MAY_MOVE = (b"Nikon\0\2", b"OLYMPUS\0", b"OM SYSTEM\0", b"FUJIFILM", b"Apple iOS\0", b"PENTAX \0")  # count from their own start
+_NOTE, _NOTE_END = 0x927C, 60_000  # a JPEG holds 64 kB of EXIF
+
+# %% ../../nbs/images/01_exif.ipynb #5af01375
+def _note_entry(data: bytes) -> tuple[int, int, int]:
+    "Return size and position of the maker note in EXIF without its prefix, and the position of its entry; zeros without a note."
+    with suppress(*DAMAGE):
+        order, file = "<" if data[:2] == b"II" else ">", io.BytesIO(data)
+        (first,) = struct.unpack_from(order + "I", data, 4)
+        camera = tiff_folder(file, tiff_folder(file, first, order)[0x8769][2], order)
+        return camera[_NOTE][1:] if camera[_NOTE][1] > 4 else (0, 0, 0)
+    return 0, 0, 0
+
+# %% ../../nbs/images/01_exif.ipynb #35807b32
+def _note(exif: Image.Exif) -> bytes | None:
+    "Return the maker note of `exif`, if there is one."
+    return exif.get_ifd(0x8769).get(_NOTE) if 0x8769 in exif else None  # `get_ifd` would add an empty folder
+
+# %% ../../nbs/images/01_exif.ipynb #24b74d88
+def drop_fixed_note(exif: Image.Exif, where: str) -> None:
+    "Remove a maker note that may not move, with a warning that ends in `where`."
+    note = _note(exif)
+    if note and not (isinstance(note, bytes) and note.startswith(_MAY_MOVE)):
+        del exif.get_ifd(0x8769)[_NOTE]
+        warnings.warn(f"the camera's maker note was left out: its values are found by their position, which changes {where}", stacklevel=2)
+
+# %% ../../nbs/images/01_exif.ipynb #f4f5e546
+def pack_exif(exif: Image.Exif, source: bytes) -> bytes:
+    "Return a copy from `copy_exif` as bytes; a maker note that may not move stays where it lies in `source`, the EXIF of the file."
+    source = source.removeprefix(b"Exif\0\0") if isinstance(source, bytes) else b""
+    size, at, _ = _note_entry(source)
+    end = at + size
+    note = _note(exif)
+    if not (note and 8 <= at < end <= _NOTE_END and note == source[at:end] and not note.startswith(_MAY_MOVE)):
+        drop_fixed_note(exif, "in the new file")
+        return exif.tobytes() if exif else b""
+    exif.get_ifd(0x8769)[_NOTE] = bytes(8)
+    end += end % 2
+    packed, order = exif.tobytes(end).removeprefix(b"Exif\0\0"), exif.endian
+    packed = bytearray(packed[:4] + struct.pack(order + "I", end) + bytes(at - 8) + note + bytes(end - at - size) + packed[8:])
+    struct.pack_into(order + "HHII", packed, _note_entry(packed)[2], _NOTE, 7, size, at)
+    return b"Exif\0\0" + packed
+
 # %% ../../nbs/images/01_exif.ipynb #d11dd139
 def exif_bytes(
     img: Image.Image,  # any image
@@ -57,7 +115,7 @@ def exif_bytes(
         layout = _LAYOUT | _RESOLUTION if hasattr(img, "tag_v2") else _LAYOUT
         for tag in [tag for tag in exif if tag in layout or tag == 270 and _OF_LAYOUT.match(str(exif[tag]))]:
             del exif[tag]
-        return exif.tobytes() if exif else b""
+        return pack_exif(exif, img.info.get("exif", b""))
     except DAMAGE:
         return b""
 

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..core import ImageError, to_rgb
-from .exif import copy_exif, exif_bytes
+from .exif import copy_exif, exif_bytes, pack_exif
 from .limits import DAMAGE, named_errors
 from .sixteen import deep_picture, deep_values, upper_bits
 
@@ -61,12 +61,26 @@ def carried(
             info.pop(key, None)
     return info
 
+# %% ../../nbs/images/05_planes.ipynb #fc11645f
+_PANO = (
+    rb"(GPano:(?:FullPanoWidth|CroppedAreaImageWidth|CroppedAreaLeft)Pixels|GPano:LargestValidInteriorRect(?:Left|Width))",
+    rb"(GPano:(?:FullPanoHeight|CroppedAreaImageHeight|CroppedAreaTop)Pixels|GPano:LargestValidInteriorRect(?:Top|Height))",
+)
+_NAMES = rb"(?:\w+:(?:MotionPhoto|MicroVideo)\w*|hdrgm:Version|xmpNote:HasExtendedXMP)"
+_APPENDED = re.compile(
+    rb"\s" + _NAMES + rb"""\s*=\s*(?:"[^"]*"|'[^']*')|<(""" + _NAMES + rb""")>[^<]*</\1>|<(\w*Container:Directory)\b.*?</\2>""", re.DOTALL
+)
+
 # %% ../../nbs/images/05_planes.ipynb #212391c6
 def _resized_xmp(
     xmp: bytes,  # XMP of the image before resizing
+    before: tuple[int, int],  # (width, height) before resizing
     size: tuple[int, int],  # (width, height) after resizing
 ) -> bytes:
-    "Return XMP with the new size in pixels, where it contains a size."
+    "Return XMP with the new size in pixels, where it contains a size, and without what describes appended videos and gain maps."
+    xmp = _APPENDED.sub(b"", xmp)
+    for names, old, n in zip(_PANO, before, size):
+        xmp = re.sub(names + rb'(="|>)(\d+)', lambda found: found[1] + found[2] + b"%d" % round(int(found[3]) * n / old), xmp)  # noqa: B023
     for names, n in zip((rb"exif:PixelXDimension|tiff:ImageWidth", rb"exif:PixelYDimension|tiff:ImageLength"), size):
         xmp = re.sub(rb'((?:%s)(?:="|>))\d+' % names, rb"\g<1>%d" % n, xmp)
     return xmp
@@ -92,13 +106,13 @@ def enlarged_info(
         if not _is_dpi(info["dpi"]):
             del info["dpi"]
     if "xmp" in info:
-        info["xmp"] = _resized_xmp(info["xmp"], after)
+        info["xmp"] = _resized_xmp(info["xmp"], before, after)
     try:
         exif = copy_exif(info.get("exif", b""))
         exif.update({tag: _number(exif[tag]) * factor for tag, factor in zip((282, 283), factors) if _number(exif.get(tag))})
         camera = exif.get_ifd(0x8769)
         camera.update({tag: n for tag, n in zip((0xA002, 0xA003), after) if tag in camera})
-        return info | ({"exif": exif.tobytes()} if "exif" in info else {})
+        return info | ({"exif": pack_exif(exif, info["exif"])} if "exif" in info else {})
     except DAMAGE:
         return {key: value for key, value in info.items() if key != "exif"}
 

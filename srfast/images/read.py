@@ -9,14 +9,16 @@ __all__ = ['frame_count', 'open_img', 'upright_size', 'upright', 'read_frames', 
 import io
 import os
 import re
+import struct
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..core import ImageError, PixelLimitError
-from .exif import exif_bytes, upright_xmp
+from .exif import exif_bytes, tiff_folder, upright_xmp
 from .limits import DAMAGE, FORMATS, named_errors, pillow_limit, pixel_limit, source_name, too_large
 from .sixteen import clear_where, deep_picture, drop_other_palette, deep_values, is_deep, lower_bytes, Picture, raw_mode, whole_values
 
@@ -42,16 +44,51 @@ _TIFF = re.compile(rb"II[*+]\0|MM\0[*+]")
 
 # %% ../../nbs/images/03_read.ipynb #6e9abc25
 def _first_bytes(file) -> bytes:
-    "Return the first 12 bytes of a file."
+    "Return the first 16 bytes of a file."
     if isinstance(file, Path):
         with open(file, "rb") as opened:
-            return opened.read(12)
+            return opened.read(16)
     file.seek(0)
-    return file.read(12)
+    return file.read(16)
+
+# %% ../../nbs/images/03_read.ipynb #1327e202
+_RAW = re.compile(rb"(II\*\0|MM\0\*).{4}(CR|IIII)|....ftypcrx |FUJIFILM|IIR[OS]|MMOR|IIU\0|FOVb|\0MRM", re.DOTALL)
+_RAW_NAMES = ".3fr .arw .cr2 .dcr .dng .erf .iiq .kdc .mef .mos .nef .nrw .pef .rwl .sr2 .srf .srw".split()
+
+# %% ../../nbs/images/03_read.ipynb #f661d3dc
+def _holds_sensor(file, order: str) -> bool:
+    "Return whether a TIFF has sensor values (tag 262), or hides its full image in a sub-image (330) of a preview (254)."
+    folders, place = [], 4  # of the position of the next folder
+    while len(folders) < 8:
+        file.seek(place)
+        (at,) = struct.unpack(order + "I", file.read(4))
+        if not at:
+            break
+        folders.append(tiff_folder(file, at, order))
+        file.seek(at)
+        place = at + 2 + 12 * struct.unpack(order + "H", file.read(2))[0]
+    first, pages = folders[0], len(folders)
+    _, count, inside, _ = first.get(330, (4, 0, 0, 0))
+    file.seek(inside)
+    ats = [inside] if count == 1 else struct.unpack(f"{order}{min(count, 16)}I", file.read(4 * min(count, 16)))
+    folders += [tiff_folder(file, sub, order) for sub in ats if sub]
+    preview = pages == 1 and count > 0 and first.get(254, (4, 1, 0, 0))[2] & 1
+    return bool(preview) or any(folder.get(262, (3, 1, 2, 0))[2] in (32803, 34892) for folder in folders)
+
+# %% ../../nbs/images/03_read.ipynb #3375f6a1
+def _check_raw(file) -> None:
+    "Raise `ImageError` if `file` is a camera raw file."
+    first, raw = _first_bytes(file), False
+    with suppress(*DAMAGE), open(file, "rb") if isinstance(file, Path) else nullcontext(file) as opened:
+        raw = _TIFF.match(first) and _holds_sensor(opened, "<" if first[:1] == b"I" else ">")
+    if raw or _RAW.match(first) or _TIFF.match(first) and isinstance(file, Path) and file.suffix.lower() in _RAW_NAMES:
+        advice = "develop it with a raw converter (such as darktable or RawTherapee) and use the TIFF or PNG"
+        raise ImageError(f"expected an image, got a camera raw file; {advice}")
 
 # %% ../../nbs/images/03_read.ipynb #fb234d1c
 def _open_header(file, max_pixels: int) -> Image.Image:
     "Return the image of `file`, undecoded, if its format is on the list and it has at most `max_pixels`."
+    _check_raw(file)
     try:
         with pillow_limit(max_pixels):
             return Image.open(file, formats=FORMATS)
@@ -149,6 +186,8 @@ def _turned(img: Image.Image) -> Image.Image:
     "Return a copy turned as EXIF says, with the tag reset, also in XMP; damaged EXIF is dropped."
     try:
         turned = ImageOps.exif_transpose(img)
+        if turned.info.get("exif") != img.info.get("exif"):  # Pillow moves the maker note
+            turned.info["exif"] = exif_bytes(img)
     except DAMAGE:
         turned = img.copy()
         turned.info.pop("exif", None)

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image, ImageColor, PngImagePlugin, TiffImagePlugin
 
 from ..core import ImageError, whole_file
-from .exif import copy_exif
+from .exif import copy_exif, drop_fixed_note
 from .limits import DAMAGE, named_errors, source_name
 from .read import frame_count, MOVING, read_frames
 from .sixteen import deep_values, upper_bits
@@ -261,6 +261,7 @@ def _extras(img: Image.Image, kind: str) -> dict:
 def _tiff_extras(extra: dict) -> dict:
     "Return EXIF with XMP in it, and a value for every tag: a page without one would get that of the first page."
     exif = copy_exif(extra.get("exif", b""))
+    drop_fixed_note(exif, "in a TIFF")
     for tag in [tag for tag, value in exif.items() if isinstance(value, TiffImagePlugin.IFDRational) and not value.denominator]:
         del exif[tag]  # not a number, an error in libtiff
     if "xmp" in extra:
