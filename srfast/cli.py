@@ -52,19 +52,30 @@ def _is_folder(out: Path, many: bool) -> bool:
     "Return whether `-o` names a folder: for several images, an existing folder, or a name without a suffix."
     return many or out.is_dir() or not out.suffix
 
+# %% ../nbs/cli/00_cli.ipynb #50b59d85
+def _is_transparent(source: Path, out: Path | None, background: str | None) -> bool:
+    "Return whether the result has transparency; the image is decoded only if `-o` names a format without it."
+    from srfast.images.read import open_img, read_frames
+    from srfast.images.write import OPAQUE, is_opaque
+
+    if background is not None or out is None or out.suffix.lower() not in OPAQUE:
+        return background is None
+    with open_img(source) as img:
+        return not all(map(is_opaque, read_frames(img, str(source))))
+
 # %% ../nbs/cli/00_cli.ipynb #6fbfdfc0
-def _make_job(source: Path, out: Path | None, many: bool, mark: str, request: dict) -> _Job:
+def _make_job(source: Path, out: Path | None, many: bool, mark: str, request: dict, background: str | None = None) -> _Job:
     "Return the job for `source`; its target is `out`, in the folder `out`, or beside the image."
     from srfast.core import ImageError
     from srfast.images.write import WRITABLE, check_fits
     from srfast.inference.upscaler import plan
 
     planned = plan(source, **request)
-    (w, h), carried = planned.result, (planned.transparent, planned.kind)
+    (w, h), carried = planned.result, (planned.transparent and _is_transparent(source, out, background), planned.kind)
     suffix = source.suffix if source.suffix.lower() in WRITABLE else ".png"
     folder = source.parent if out is None else out
     if out is not None and not _is_folder(out, many):
-        check_fits(out, (w, h), *carried)
+        check_fits(out, (w, h), *carried, ", or --background white")
         return _Job(source, out)
     target = folder / f"{source.stem}_{mark}{suffix}"
     try:
@@ -93,15 +104,15 @@ def _check_target(job: _Job, force: bool, pictures: list[Path]) -> None:
         raise ImageError(f"{folder}: folder is read-only")
 
 # %% ../nbs/cli/00_cli.ipynb #2b49e081
-def _check_distinct(jobs: list[_Job]) -> None:
-    "Raise `ImageError` if two results would be written to one file."
+def _check_distinct(job: _Job, jobs: list[_Job]) -> _Job:
+    "Return `job`; raise `ImageError` if the result of another job would be written to the same file."
     from srfast.core import ImageError
 
-    first: dict[Path, Path] = {}
-    for job in jobs:
-        other = first.setdefault(job.target.resolve(), job.source)
-        if other is not job.source:
-            raise ImageError(f"{job.target}: {other} and {job.source} would both be written to this file; upscale them separately")
+    target = job.target.resolve()
+    others = [str(other.source) for other in jobs if other is not job and other.target.resolve() == target]
+    if others:
+        raise ImageError(f"{job.source}: {job.target} would also be the result of {', '.join(others)}; upscale them separately")
+    return job
 
 # %% ../nbs/cli/00_cli.ipynb #229efe42
 def _parse_size(text: str | None) -> tuple[int, int] | None:
@@ -139,22 +150,27 @@ def upscale(
     consistent: Annotated[bool, typer.Option("--consistent", help="Make the result match the input when scaled back down.")] = False,
     ensemble: Annotated[bool, typer.Option("--ensemble", help="Average 8 flips and rotations: better, 4 to 8 times slower.")] = False,
     detail: Annotated[float, typer.Option(help="0 = faithful, 1 = sharpest, with synthesised detail.")] = 0,
+    background: Annotated[Optional[str], typer.Option(help="Colour behind transparent pixels, such as white.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing results.")] = False,
 ) -> None:
     "Upscale images. Each result is written beside its image, or to -o."
+    from srfast.images.write import parse_color
     from srfast.inference.upscaler import Upscaler, check_scale
 
     request = dict(scale=check_scale(scale), size=_parse_size(size), width=width, height=height, longest=longest)
     settings = dict(tile=_parse_tile(tile), device=device, precision=precision, consistent=consistent, ensemble=ensemble, detail=detail)
     upscaler = Upscaler(model, **settings)
+    writing = dict(background=background and parse_color(background))
+    pictures = list(dict.fromkeys(pictures))
     many = len(pictures) > 1
     mark = size or next((f"{name[0]}{request[name]}" for name in ("width", "height", "longest") if request[name]), f"x{scale:g}")
     jobs: list[_Job] = []
-    codes = [_try(lambda: jobs.append(_make_job(picture, out, many, mark, request))) for picture in pictures]
-    _check_distinct(jobs)
-    if jobs and out is not None and _is_folder(out, many):
+    codes = [_try(lambda: jobs.append(_make_job(picture, out, many, mark, request, background))) for picture in pictures]
+    distinct: list[_Job] = []
+    codes += [_try(lambda: distinct.append(_check_distinct(job, jobs))) for job in jobs]
+    if distinct and out is not None and _is_folder(out, many):
         out.mkdir(parents=True, exist_ok=True)
-    codes += [_try(_upscale_file, upscaler, job, request, force, pictures) for job in jobs]
+    codes += [_try(_upscale_file, upscaler, job, request, force, pictures, writing) for job in distinct]
     raise typer.Exit(max(codes))
 
 # %% ../nbs/cli/00_cli.ipynb #913ec922
@@ -180,7 +196,7 @@ def _log_lines(name: str, every: float = 5.0) -> Callable[[float], None]:
     return report
 
 # %% ../nbs/cli/00_cli.ipynb #b8e9a9b2
-def _upscale_file(upscaler: Callable, job: _Job, request: dict, force: bool, pictures: list[Path]) -> None:
+def _upscale_file(upscaler: Callable, job: _Job, request: dict, force: bool, pictures: list[Path], writing: dict) -> None:
     "Upscale one file and print where the result is."
     from srfast.core import is_watched
     from srfast.images.write import write_img
@@ -189,7 +205,7 @@ def _upscale_file(upscaler: Callable, job: _Job, request: dict, force: bool, pic
     start = time.perf_counter()
     img = upscaler(job.source, **request, progress=None if is_watched() else _log_lines(job.source.name))
     try:
-        write_img(img, job.target)
+        write_img(img, job.target, **writing)
     except ValueError as e:
         raise RuntimeError(e) from e
     chosen = f"  {img.info['model']}" if "model" in img.info else ""

@@ -113,7 +113,6 @@ REFUSED = {
     "result links to the picture": (2, "would overwrite", "upscale ok.png -o link.png --force"),
     "picture links to the result": (2, "would overwrite", "upscale link.png -o ok.png --force"),
     "result is a hard link of the picture": (2, "would overwrite", "upscale ok.png -o hard.png --force"),
-    "two pictures, one result": (2, "ok_x4.png", "upscale ok.png other/ok.png -o folder"),
     "no folder for the result": (2, "nodir: no such folder", "upscale ok.png -o nodir/big.png"),
     "several pictures, a file as folder": (2, "text.png", "upscale ok.png alpha.png -o text.png"),
     "suffix that cannot be written": (2, "expected a name ending in .png", "upscale ok.png -o big.xyz"),
@@ -216,13 +215,23 @@ def test_result_lies_beside_its_picture(folder):
     ("--scale 4.5", "ok_x4.5.png", (54, 40)),
     ("--scale 2 --tile 16 -o big.JPG", "big.JPG", (24, 18)),
     ("--size 30x20 -o folder", "folder/ok_30x20.png", (30, 20)),
-], ids=["fraction", "other format, tiles", "exact size, into a folder"])
+    ("--scale 2 -o big.jfif", "big.jfif", (24, 18)),
+], ids=["fraction", "other format, tiles", "exact size, into a folder", "another name of JPEG"])
 def test_wishes_are_met(folder, args, name, size):
     (folder / "folder").mkdir()
     done = srfast(folder, "upscale", "ok.png", *args.split())
     assert (done.returncode, done.stderr) == (0, "")
     with Image.open(folder / name) as img: assert img.size == size
     assert sum(p.is_file() for p in folder.rglob("*")) == 2
+
+
+def test_nothing_to_do_is_said(folder):
+    done = srfast(folder, "upscale", "ok.png", "--scale", "1")
+    assert done.returncode == 0 and (folder / "ok_x1.png").exists()
+    assert done.stderr == ("srfast: ok.png: nothing to do for model 'photo' at the same size; "
+                           "use model 'photo_real' to remove noise, blur and JPEG artefacts\n")
+    done = srfast(folder, "upscale", "ok.png", "--scale", "1", "--model", "photo_real", "--force")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_any_name_will_do(folder):
@@ -260,13 +269,35 @@ def test_what_the_format_cannot_hold_becomes_a_png(folder):
     assert Image.open(folder / "inside_x2.png").mode == "RGBA"
 
 
+def test_transparency_is_flattened_where_nothing_is_lost_or_a_background_is_given(folder):
+    picture().convert("RGBA").save(folder / "opaque.png")
+    Image.new("RGBA", (8, 8)).save(folder / "clear.png")
+    done = srfast(folder, "upscale", "opaque.png", "--scale", "2", "-o", "a.jpg")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = srfast(folder, "upscale", "clear.png", "--scale", "2", "-o", "b.jpg", "--background", "white")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Image.open(folder / "b.jpg").getextrema() == ((255, 255),) * 3
+    done = srfast(folder, "upscale", "clear.png", "-o", "c.jpg")
+    assert done.returncode == 2 and "--background white" in done.stderr
+
+
 def test_two_results_never_land_in_one_file(folder):
     for name in "ab":
         (folder / name).mkdir()
         shutil.copy(folder / "ok.png", folder / name / "x.png")
     done = srfast(folder, "upscale", "a/x.png", "b/x.png", "-o", "both")
-    assert done.returncode == 2 and "both be written" in done.stderr
-    assert not (folder / "both").exists()
+    assert done.returncode == 2 and not (folder / "both").exists()
+    first, second = done.stderr.splitlines()
+    assert first == "srfast: a/x.png: both/x_x4.png would also be the result of b/x.png; upscale them separately"
+    assert second.startswith("srfast: b/x.png: ")
+
+
+def test_two_results_of_one_name_cost_only_themselves(folder):
+    (folder / "a").mkdir()
+    for name in ("a/ok.png", "last.png"): shutil.copy(folder / "ok.png", folder / name)
+    done = srfast(folder, "upscale", "ok.png", "a/ok.png", "last.png", "last.png", "--scale", "2", "-o", "both")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 2)
+    assert [path.name for path in (folder / "both").iterdir()] == ["last_x2.png"]
 
 
 def test_a_bad_picture_among_good_ones_is_named_and_costs_only_itself(folder):
@@ -358,7 +389,6 @@ def test_only_its_own_warnings_bear_its_name(monkeypatch, capsys):
     import warnings
 
     from srfast import cli
-    cli.import_module("srfast.app")  # it adds its command when it is first imported
 
     def warn(*_, **__):
         warnings.warn_explicit("ours", UserWarning, str(Path(cli.__file__).with_name("data.py")), 3)

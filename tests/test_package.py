@@ -3,8 +3,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 import srfast
+from srfast.networks import create_generator, save_weights
 
 
 def run_python(code: str, *options: str) -> str:
@@ -61,6 +63,7 @@ import inspect, io
 from contextlib import redirect_stdout
 from srfast import *
 import srfast
+from srfast.networks import create_generator, save_weights
 assert not set(srfast.__all__) - set(dict(inspect.getmembers(srfast)))
 with redirect_stdout(io.StringIO()) as page: help(srfast)
 assert "upscale(" in page.getvalue() and "srfast[train]" in page.getvalue()
@@ -72,6 +75,7 @@ assert "upscale(" in page.getvalue() and "srfast[train]" in page.getvalue()
 def test_names_of_an_extra_say_which_one_when_called(name, package):
     code = WITHOUT_TRAIN + f"""
 import srfast
+from srfast.networks import create_generator, save_weights
 try: srfast.{name}("pictures")
 except ImportError as error: print(error)
 """
@@ -155,3 +159,42 @@ print([name for name, value in state().items() if value != before[name]])
 """
     assert run_python(code) == "[]\n"
 
+
+
+@pytest.mark.parametrize("name, options", [("lr_unet", {"width": 8}), ("unet", {"encoder": "resnet18"})])
+def test_a_unet_upscales_without_fastai_and_torchvision(tmp_path, name, options):
+    torch.manual_seed(0)
+    net = create_generator(name, 2, **options).eval()
+    for parameter in net.parameters():
+        if parameter.shape == (1,): torch.nn.init.ones_(parameter)  # attention that does something
+    save_weights(net, tmp_path / "model.safetensors", options=options)
+    code = WITHOUT_TRAIN + f"""
+import torch, srfast
+from PIL import Image
+from srfast.networks import load_generator
+net = load_generator({str(tmp_path)!r})
+torch.save((net.state_dict(), net(torch.linspace(0, 1, 3 * 17 * 23).view(1, 3, 17, 23))), {str(tmp_path / "out.pt")!r})
+print(srfast.upscale(Image.new("RGB", (20, 30)), 2, model={str(tmp_path)!r}).size)
+"""
+    assert run_python(code) == "(40, 60)\n"
+    state, sr = torch.load(tmp_path / "out.pt")
+    assert list(state) == list(net.state_dict())
+    with torch.no_grad(): assert torch.allclose(net(torch.linspace(0, 1, 3 * 17 * 23).view(1, 3, 17, 23)), sr, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name, options", [
+    ("lr_unet", {}), ("unet_resnet34", {}), ("unet", {"encoder": "squeezenet1_1", "weight_norm": False, "y_range": None})])
+def test_the_layers_of_a_unet_are_those_of_fastai(monkeypatch, name, options):
+    theirs = create_generator(name, 4, **options).eval()
+    for module in ("fastai", "fastai.layers", "fastai.vision.models.unet", "torchvision"): monkeypatch.setitem(sys.modules, module, None)
+    ours, img = create_generator(name, 4, **options).eval(), torch.rand(1, 3, 9, 13)
+    assert (type(theirs.net).__name__, type(ours.net).__name__) == ("HookFreeUnet", "_SkipUnet")
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    ours.load_state_dict(theirs.state_dict())
+    with torch.no_grad(): assert torch.allclose(ours(img), theirs(img), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("encoder, package", [("resnet50", "torchvision"), ("timm/resnet18", "timm")])
+def test_an_encoder_that_needs_a_package_names_it(monkeypatch, encoder, package):
+    for module in ("fastai", "torchvision", "timm"): monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=f"{encoder}.* needs {package}: pip install"): create_generator("unet", 4, encoder=encoder)

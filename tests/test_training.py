@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from worker import RECIPE, STAGES, Work, at, crash, limit_files, same_weights, spoil_gradient, spoil_input
 
+from srfast.training.recipes import get_recipe, list_recipes
 from srfast.training.runs import Run, load_checkpoint
 from srfast.training.trainer import parameter_groups, train
 from srfast.networks.weights import load_generator
@@ -224,3 +225,16 @@ def test_stopped_politely_by_a_signal(pictures, whole, tmp_path):
     assert work.end().startswith("KeyboardInterrupt: stopped")
     assert load_checkpoint(Run(tmp_path))["step"] in (5, 6)
     assert goes_on(pictures, tmp_path, whole)
+
+
+def test_every_stage_of_every_recipe_reaches_its_rate():
+    for name in list_recipes():
+        for stage in get_recipe(name).stages:
+            assert stage.lr_max >= stage.reached >= 0.9 * stage.lr_max, (name, stage)
+
+
+def test_a_stage_shorter_than_its_warm_up_reaches_its_rate(pictures, tmp_path):
+    rates, brief = [], replace(STAGES[0], epochs=2, warmup=200)  # 20 steps
+    train(replace(RECIPE, stages=(brief,)), pictures, tmp_path, device="cpu", progress=False,
+          cbs=[Callback(before_step=lambda self: rates.append(self.opt.hypers[-1]["lr"]))])
+    assert len(rates) == 20 and max(rates) == rates[4] == brief.lr_max and rates[-1] < 0.02 * brief.lr_max

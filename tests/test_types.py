@@ -60,5 +60,5 @@ def test_jedi_completes_public_names():
     project = jedi.Project(ROOT, added_sys_path=[str(ROOT)])
     completions = jedi.Script("import srfast\nsrfast.upsc", project=project).complete()
     assert "upscale" in [found.name for found in completions]
-    (signature,) = jedi.Script("import srfast\nsrfast.upscale(", project=project).get_signatures()
+    signature = jedi.Script("import srfast\nsrfast.upscale(", project=project).get_signatures()[0]
     assert [parameter.name for parameter in signature.params][:3] == ["img", "scale", "size"]

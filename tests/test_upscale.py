@@ -813,6 +813,76 @@ def test_what_cannot_be_written_leaves_nothing(name, img, tmp_path):
     assert list((tmp_path / "folder.png").iterdir()) == []
 
 
+@pytest.mark.parametrize("suffix", ["jfif", "jpe", "JFIF"])
+def test_the_other_names_of_jpeg_are_written_and_found_in_folders(suffix, tmp_path):
+    from srfast.data import find_pictures
+
+    path = srfast.write_img(RGB, tmp_path / f"a.{suffix}")
+    with Image.open(path) as found: assert found.format == "JPEG"
+    assert srfast.read_img(path).size == RGB.size and find_pictures(tmp_path) == [path]
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "bmp", "ppm"])
+@pytest.mark.parametrize("kind", ["RGBA", "LA", "P", "key", "16 bits"])
+def test_an_alpha_that_hides_nothing_costs_nothing(kind, suffix, tmp_path):
+    img = RGB.convert("RGBA")
+    if kind == "key": img = with_info(RGB, transparency=(1, 2, 3))
+    elif kind == "16 bits":
+        tifffile.imwrite(tmp_path / "a.tif", np.dstack([waves().astype(np.uint16) * 257, np.full((20, 24), 65535, np.uint16)]),
+                         photometric="rgb", extrasamples=["unassalpha"])
+        img = srfast.read_img(tmp_path / "a.tif")
+    elif kind != "RGBA": img = with_info(img.convert(kind), **({"transparency": bytes([255] * 256)} if kind == "P" else {}))
+    assert img.has_transparency_data
+    found = written(img, tmp_path / f"a.{suffix}")
+    wanted = (Image.fromarray(waves()) if kind == "16 bits" else img).convert("RGB")
+    assert found.mode == ("L" if kind == "LA" else "RGB")
+    assert np.abs(np.asarray(found.convert("RGB")).astype(int) - np.asarray(wanted)).max() <= (25 if suffix == "jpg" else 0)
+
+
+def test_a_background_lies_behind_transparent_pixels(tmp_path):
+    img = RGB.convert("RGBA")
+    alpha = Image.fromarray(noise(*RGB.size[::-1], 1)[..., 0])
+    img.putalpha(alpha)
+    wanted = Image.alpha_composite(Image.new("RGBA", img.size, "teal"), img).convert("RGB")
+    for name in ("a.bmp", "a.png"):
+        found = srfast.read_img(srfast.write_img(img, tmp_path / name, background="teal"))
+        assert found.mode == "RGB" and np.abs(np.asarray(found).astype(int) - np.asarray(wanted)).max() <= 1
+    with pytest.raises(srfast.ImageError, match="or background='white'"): srfast.write_img(img, tmp_path / "b.jpg")
+    for wrong in ("whte", (1, 2), (0, 0, 256), 7):
+        with pytest.raises(ValueError, match="expected a colour such as white"): srfast.write_img(img, tmp_path / "b.jpg", background=wrong)
+    film = [Image.new("RGBA", (9, 9), (0, 200, 0, alpha)) for alpha in (0, 255)]
+    for frame in film: frame.info["duration"] = 50
+    back = srfast.read_img(srfast.write_img(srfast.images.read.gather(film), tmp_path / "a.gif", background="red"))
+    assert [frame.convert("RGBA").getpixel((4, 4)) for frame in back.frames] == [(255, 0, 0, 255), (0, 200, 0, 255)]
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif", "gif", "avif", "bmp", "ppm"])
+def test_an_open_file_gets_the_bytes_of_a_path(suffix, tmp_path):
+    films = {"png": "animation", "webp": "animation", "gif": "animation", "avif": "animation", "tif": "pages"}
+    images = [RGB] + ([srfast.images.read.gather([with_info(RGB, duration=40), with_info(RGB.rotate(180), duration=60)])]
+                      if suffix in films else [])
+    if suffix == "tif": images[1].info.pop("duration", None)
+    for img in images + ([srfast.read_img(sixteen_bits())] if suffix in ("png", "tif") else []):
+        file = io.BytesIO()
+        assert srfast.write_img(img, file, format=suffix) is file
+        assert file.getvalue() == srfast.write_img(img, tmp_path / f"a.{suffix}").read_bytes()
+    with open(tmp_path / f"named.{suffix}", "wb") as file: srfast.write_img(RGB, file)
+    assert Image.open(tmp_path / f"named.{suffix}").size == RGB.size
+
+
+def test_quality_is_for_the_formats_that_have_one(tmp_path):
+    img = Image.fromarray(noise())
+    for kind in ("jpg", "webp", "avif"):
+        low, high = (srfast.write_img(img, io.BytesIO(), format=kind, quality=quality).tell() for quality in (30, 100))
+        assert low < high / 2
+    for wrong in (0, 101, "90", 90.5):
+        with pytest.raises(ValueError, match="expected a quality from 1 to 100"): srfast.write_img(img, tmp_path / "a.jpg", quality=wrong)
+    with pytest.raises(ValueError, match="got one for PNG"): srfast.write_img(img, tmp_path / "a.png", quality=90)
+    with pytest.raises(ValueError, match="expected a format of png, jpg"): srfast.write_img(img, tmp_path / "a.png", format="docx")
+    with pytest.raises(ValueError, match="for a file without a name"): srfast.write_img(img, io.BytesIO())
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_failed_write_keeps_the_old_file(tmp_path):
     (tmp_path / "old.webp").write_bytes(b"precious")
     with pytest.raises(srfast.ImageError): srfast.write_img(Image.new("RGB", (17000, 1)), tmp_path / "old.webp")
@@ -838,8 +908,33 @@ def test_exact_sizes():
     assert UPSCALER(waves(), size=(7, 5)).shape == (5, 7, 3)
 
 
-def test_scale_1_changes_nothing():
-    np.testing.assert_array_equal(UPSCALER(noise(), 1), noise())
+@pytest.mark.parametrize("model", ["photo", "fast"])
+def test_scale_1_of_a_model_for_clean_pictures_changes_nothing_and_says_so(model):
+    with pytest.warns(UserWarning, match=f"nothing to do for model '{model}' at the same size; use model 'photo_real'"):
+        np.testing.assert_array_equal(srfast.upscale(noise(), 1, model=model), noise())
+
+
+def test_photo_real_restores_at_the_same_size():
+    clean = waves(64, 80)
+    noisy = (clean + np.random.default_rng(0).normal(0, 12, clean.shape)).clip(0, 255).astype(np.uint8)
+    restored = srfast.upscale(noisy, 1, model="photo_real")
+    assert restored.shape == clean.shape
+    far, near = (np.mean((img - clean.astype(float)) ** 2) for img in (noisy, restored))
+    assert near < far / 4
+    alpha = noise(64, 80, 1)
+    result = srfast.upscale(np.dstack([noisy, alpha]), size=(80, 64), model="photo_real", return_trust=True)
+    np.testing.assert_array_equal(result[0][..., 3:], alpha)
+    assert result[1].shape == (64, 80)
+    with pytest.warns(UserWarning, match="consistent gives the image itself"):
+        np.testing.assert_array_equal(srfast.upscale(noisy, 1, model="photo_real", consistent=True), noisy)
+
+
+def test_a_smaller_result_is_restored_too_and_needs_no_warning(recwarn):
+    noisy = (waves(64, 80) + np.random.default_rng(0).normal(0, 12, (64, 80, 3))).clip(0, 255).astype(np.uint8)
+    plain, restored = (srfast.upscale(noisy, width=72, model=model).astype(float) for model in ("photo", "photo_real"))
+    truth = srfast.upscale(waves(64, 80), width=72).astype(float)
+    assert ((restored - truth) ** 2).mean() < ((plain - truth) ** 2).mean() / 2
+    assert not recwarn
 
 
 @pytest.mark.parametrize("wish", [

@@ -153,7 +153,8 @@ def read_items(source: str) -> list:
     """Return the public Items of an exported cell, in order."""
     comments, items = read_comments(source), []
     for node in ast.parse(source).body:
-        if isinstance(node, FUNCTION) and is_public(node.name): items.append(read_function(node, comments))
+        is_function = isinstance(node, FUNCTION) and "overload" not in decorators(node)  # the last definition says it all
+        if is_function and is_public(node.name): items.append(read_function(node, comments))
         if isinstance(node, ast.ClassDef) and is_public(node.name): items.append(read_class(node, comments))
         items += [Item("data", name, signature=ast.unparse(node.value) if node.value is not None else "",
                        doc=comments.get(node.end_lineno, "")) for name in assigned(node) if is_public(name)]

@@ -23,7 +23,7 @@ from ..images.read import read_img
 from ..images.resize import imresize
 
 # %% ../../nbs/data/00_pairs.ipynb #c5525aa9
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm", ".gif", ".avif")
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".jpe", ".webp", ".tif", ".tiff", ".bmp", ".ppm", ".gif", ".avif")
 
 # %% ../../nbs/data/00_pairs.ipynb #9bde62b0
 def _holds_samples(folder: Path) -> bool:

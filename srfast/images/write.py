@@ -10,26 +10,29 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import product
+from numbers import Integral
 from pathlib import Path
+from typing import BinaryIO, overload
 
 import numpy as np
-from PIL import Image, PngImagePlugin, TiffImagePlugin
+from PIL import Image, ImageColor, PngImagePlugin, TiffImagePlugin
 
 from ..core import ImageError, whole_file
 from .exif import copy_exif, drop_fixed_note, pack_exif, put_text, wrapped_iptc
-from .limits import DAMAGE, named_errors
+from .limits import DAMAGE, named_errors, source_name
 from .read import frame_count, MOVING, read_frames
 from .sixteen import deep_values, upper_bits
 from .planes import Planes, carried, join_img, split_img
 
 # %% ../../nbs/images/06_write.ipynb #6b701c49
+_JPEG = ("JPEG", {"quality": 95, "subsampling": 0})
 _SUFFIXES = {
     ".png": ("PNG", {}),
-    ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
-    ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
     ".webp": ("WEBP", {"quality": 95, "method": 4}),
     ".tif": ("TIFF", {"compression": "tiff_adobe_deflate"}),
     ".tiff": ("TIFF", {"compression": "tiff_adobe_deflate"}),
@@ -37,10 +40,14 @@ _SUFFIXES = {
     ".avif": ("AVIF", {"quality": 90}),
     ".bmp": ("BMP", {}),
     ".ppm": ("PPM", {}),
+    ".jfif": _JPEG,
+    ".jpe": _JPEG,
 }
 
 # %% ../../nbs/images/06_write.ipynb #6dd3212b
 WRITABLE = tuple(_SUFFIXES)
+_OPAQUE = ("JPEG", "BMP", "PPM")
+OPAQUE = tuple(suffix for suffix, (kind, _) in _SUFFIXES.items() if kind in _OPAQUE)
 
 # %% ../../nbs/images/06_write.ipynb #0a49ace0
 def _check_suffix(
@@ -52,9 +59,43 @@ def _check_suffix(
         raise ImageError(f"{path}: expected a name ending in {', '.join(WRITABLE)}, got {suffix or 'no ending'!r}")
     return suffix
 
+# %% ../../nbs/images/06_write.ipynb #a9dbaab3
+def format_suffix(
+    format: str,  # such as 'png', 'jpeg' or 'tif'
+) -> str:  # such as '.png'
+    "Return the suffix of a format; raise `ValueError` with a list if images cannot be written in it."
+    if f".{str(format).lower()}" not in _SUFFIXES:
+        raise ValueError(f"expected a format of {', '.join(suffix[1:] for suffix in WRITABLE)}, got {format!r}")
+    return f".{format.lower()}"
+
+# %% ../../nbs/images/06_write.ipynb #51b62550
+def _target_suffix(path: str | Path | BinaryIO, format: str | None) -> str:
+    "Return the suffix of `format`, or else that of the name of `path`."
+    if format is not None:
+        return format_suffix(format)
+    if not hasattr(path, "write"):
+        return _check_suffix(path)
+    if not isinstance(getattr(path, "name", None), str):
+        raise ValueError("expected a format such as 'png' for a file without a name, got none")
+    return _check_suffix(path.name)
+
+# %% ../../nbs/images/06_write.ipynb #fcd47622
+def writing_options(
+    suffix: str,  # one of `WRITABLE`
+    quality: int | None = None,  # 1 to 100; None: the default of the format
+) -> dict:  # arguments of `Image.save`
+    "Return the options of a format; raise `ValueError` if it has no such quality."
+    kind, options = _SUFFIXES[suffix]
+    if quality is None:
+        return options
+    if not isinstance(quality, Integral) or not 1 <= quality <= 100:
+        raise ValueError(f"expected a quality from 1 to 100, got {quality!r}")
+    if "quality" not in options:
+        raise ValueError(f"expected a quality for JPEG, WEBP or AVIF only, got one for {kind}; leave it out")
+    return options | {"quality": int(quality)}
+
 # %% ../../nbs/images/06_write.ipynb #4f234626
 _LONGEST = {"WEBP": 16383, "JPEG": 65500, "GIF": 65535, "AVIF": 65535}
-_OPAQUE = ("JPEG", "BMP", "PPM")
 
 # %% ../../nbs/images/06_write.ipynb #726baddd
 def frames_kind(
@@ -66,21 +107,62 @@ def frames_kind(
     return "animation" if img.format in MOVING or "duration" in img.info else "pages"
 
 # %% ../../nbs/images/06_write.ipynb #949f576b
+def _check_kind(name: str, kind: str, size: tuple[int, int], transparent: bool, several: str, hint: str) -> None:
+    "Raise `ImageError` if the format `kind` cannot hold such an image."
+    if several and kind not in (MOVING if several == "animation" else ("TIFF",)):
+        wanted = ".gif, .webp, .png or .avif" if several == "animation" else ".tif"
+        raise ImageError(f"{name}: {kind} holds no {several}, expected {wanted}")
+    if transparent and kind in _OPAQUE:
+        raise ImageError(f"{name}: {kind} holds no transparency, expected .png, .webp or .tif{hint}")
+    if max(size) > _LONGEST.get(kind, max(size)):
+        raise ImageError(f"{name}: {kind} holds at most {_LONGEST[kind]} pixels a side, got {size[0]} x {size[1]}; expected .png or .tif")
+
+# %% ../../nbs/images/06_write.ipynb #835e3ea9
 def check_fits(
     path: str | Path,  # where the image is to be written
     size: tuple[int, int],  # its (width, height) in pixels
     transparent: bool,  # whether it has transparency
     several: str = "",  # 'animation' or 'pages' if it has several frames
+    hint: str = "",  # ends the message about transparency
 ) -> None:
     "Raise `ImageError` if the format of `path` cannot hold such an image."
-    kind, _ = _SUFFIXES[_check_suffix(path)]
-    if several and kind not in (MOVING if several == "animation" else ("TIFF",)):
-        wanted = ".gif, .webp, .png or .avif" if several == "animation" else ".tif"
-        raise ImageError(f"{path}: {kind} holds no {several}, expected {wanted}")
-    if transparent and kind in _OPAQUE:
-        raise ImageError(f"{path}: {kind} holds no transparency, expected .png, .webp or .tif")
-    if max(size) > _LONGEST.get(kind, max(size)):
-        raise ImageError(f"{path}: {kind} holds at most {_LONGEST[kind]} pixels a side, got {size[0]} x {size[1]}; expected .png or .tif")
+    _check_kind(str(path), _SUFFIXES[_check_suffix(path)][0], size, transparent, several, hint)
+
+# %% ../../nbs/images/06_write.ipynb #09a76607
+def parse_color(
+    color: str | tuple[int, int, int],  # a name or #rrggbb as in CSS, or red, green and blue from 0 to 255
+) -> tuple[int, int, int]:
+    "Return red, green and blue from 0 to 255; raise `ValueError` for anything else."
+    try:
+        found = ImageColor.getrgb(color)[:3] if isinstance(color, str) else tuple(color)
+        if len(found) == 3 and all(value in range(256) for value in found):
+            return found
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"expected a colour such as white, #ff8000 or (255, 128, 0), got {color!r}")
+
+# %% ../../nbs/images/06_write.ipynb #140d6e1d
+def is_opaque(
+    frame: Image.Image,  # one frame, decoded
+) -> bool:
+    "Return whether no pixel is transparent."
+    if not frame.has_transparency_data:
+        return True
+    alpha = split_img(frame).alpha
+    return alpha is None or bool((alpha == np.iinfo(alpha.dtype).max).all())
+
+# %% ../../nbs/images/06_write.ipynb #98b6ab75
+def _flatten(frame: Image.Image, color: tuple[int, int, int] | None) -> Image.Image:
+    "Return `frame` on a background, or without its alpha if `color` is None."
+    planes = split_img(frame)
+    if planes.alpha is None:
+        return frame
+    mixed, top = planes.color, np.iinfo(planes.color.dtype).max
+    if color is not None:
+        under = np.array(color if len(set(color)) > 1 else color[:1], np.float32) / 255 * top
+        share = planes.alpha.astype(np.float32) / top
+        mixed = np.rint(mixed * share + under * (1 - share)).astype(planes.color.dtype)
+    return join_img(Planes(mixed, info=planes.info))
 
 # %% ../../nbs/images/06_write.ipynb #d0205af9
 _BARE = ("GIF", "BMP", "PPM")  # have no place for EXIF, XMP, IPTC and texts
@@ -405,8 +487,8 @@ def _warn_lost(kind: str, lost: list[str]) -> None:
         warnings.warn(f"{kind} has no place for {', '.join(dict.fromkeys(lost))}: left out{advice}", stacklevel=5)
 
 # %% ../../nbs/images/06_write.ipynb #791fc83f
-def _save(frames: list[Image.Image], path: Path, kind: str, options: dict) -> None:
-    "Write all frames of an image to the file `path`."
+def _save(frames: list[Image.Image], file: BinaryIO, kind: str, options: dict) -> None:
+    "Write all frames of an image to an open file."
     if frames[0].info.get("default_image") and kind != "PNG":  # the still image of an APNG, shown by viewers without animation
         frames = frames[1:] or frames
     mode, deep = frames[0].mode, [deep_values(frame) for frame in frames]
@@ -415,8 +497,7 @@ def _save(frames: list[Image.Image], path: Path, kind: str, options: dict) -> No
     extra, lost = _extras(frames[0], kind)
     if len(frames) == 1 and deep[0] is not None and kind in ("PNG", "TIFF") and (kind, mode) != ("PNG", "CMYK"):
         parts = (_deep_png if kind == "PNG" else _deep_tiff)(deep[0], mode, extra)
-        with open(path, "wb") as file:
-            file.writelines(parts)
+        file.writelines(parts)
         _warn_lost(kind, lost)
         return
     if len(frames) > 1 and any(values is not None for values in deep):
@@ -428,26 +509,57 @@ def _save(frames: list[Image.Image], path: Path, kind: str, options: dict) -> No
     _warn_lost(kind, lost)
     motion = _motion(frames, kind) if len(frames) > 1 else {}
     if kind != "PNG" or not motion:
-        frames[0].save(path, kind, **options | extra | motion)
+        frames[0].save(file, kind, **options | extra | motion)
         return
-    file, durations = io.BytesIO(), motion["duration"]
-    frames[0].save(file, kind, **options | extra | motion | {"duration": [1] * len(durations)})
-    with open(path, "wb") as target:
-        target.writelines(_timed(file.getvalue(), durations))
+    untimed, durations = io.BytesIO(), motion["duration"]
+    frames[0].save(untimed, kind, **options | extra | motion | {"duration": [1] * len(durations)})
+    file.writelines(_timed(untimed.getvalue(), durations))
+
+# %% ../../nbs/images/06_write.ipynb #f91ab574
+def _write_whole(path: Path | BinaryIO, save: Callable[[BinaryIO], None]) -> None:
+    "Write what `save` writes, whole or not at all."
+    if not isinstance(path, Path):
+        made = io.BytesIO()
+        save(made)
+        path.write(made.getvalue())
+        return
+    with whole_file(path) as tmp, open(tmp, "w+b") as file:
+        save(file)
+
+# %% ../../nbs/images/06_write.ipynb #5ea4cae3
+_Color = str | tuple[int, int, int] | None
+
+
+@overload
+def write_img(
+    img: Image.Image, path: str | Path, *, background: _Color = None, format: str | None = None, quality: int | None = None
+) -> Path: ...
+
+
+@overload
+def write_img(
+    img: Image.Image, path: BinaryIO, *, background: _Color = None, format: str | None = None, quality: int | None = None
+) -> BinaryIO: ...
 
 # %% ../../nbs/images/06_write.ipynb #993c93bd
 def write_img(
     img: Image.Image,  # any image; `info` may hold icc_profile, exif, xmp, iptc, text, comment, dpi, duration and loop
-    path: str | Path,  # the suffix chooses the format
-) -> Path:  # `path`
+    path: str | Path | BinaryIO,  # where to write; the suffix chooses the format. Or an open binary file
+    *,
+    background: str | tuple[int, int, int] | None = None,  # colour behind transparent pixels: the result is opaque
+    format: str | None = None,  # such as 'png' or 'jpeg'; None: by the suffix
+    quality: int | None = None,  # of JPEG, WebP and AVIF, 1 to 100; None: 95, for AVIF 90
+) -> Path | BinaryIO:  # `path`
     "Write all frames of `img` and its metadata, whole or not at all; raise `ImageError` if the format cannot hold them."
     if not isinstance(img, Image.Image):
         raise TypeError(f"expected a PIL image, got {type(img).__name__}")
-    path = Path(path)
-    kind, options = _SUFFIXES[_check_suffix(path)]
-    with named_errors(str(path), "could not be written"):
+    color, suffix, is_file = None if background is None else parse_color(background), _target_suffix(path, format), hasattr(path, "write")
+    (kind, _), options, name = _SUFFIXES[suffix], writing_options(suffix, quality), source_name(path) if is_file else str(Path(path))
+    with named_errors(name, "could not be written"):
         frames = [img] if img.format is None and frame_count(img) == 1 else list(read_frames(img))
-    check_fits(path, frames[0].size, frames[0].has_transparency_data, frames_kind(img))
-    with named_errors(str(path), "could not be written"), whole_file(path) as tmp:
-        _save(frames, tmp, kind, options)
-    return path
+        if color is not None or kind in _OPAQUE and all(map(is_opaque, frames)):
+            frames = [_flatten(frame, color) for frame in frames]
+    _check_kind(name, kind, frames[0].size, frames[0].has_transparency_data, frames_kind(img), ", or background='white'")
+    with named_errors(name, "could not be written"):
+        _write_whole(path if is_file else Path(path), lambda file: _save(frames, file, kind, options))
+    return path if is_file else Path(path)

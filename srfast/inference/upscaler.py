@@ -9,6 +9,7 @@ __all__ = ['target_shape', 'Plan', 'plan', 'choose_model', 'Upscaler', 'upscale'
 import io
 import math
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -216,11 +217,12 @@ def _enlarge_planes(upscaler, planes: Planes, shape: tuple[int, int], report: _T
     "Return all planes upscaled to `shape`; append a trust map to `maps`."
     (h, w, channels), parts = planes.color.shape, _parts(planes)
     nets = upscaler.networks(shape[0] / h, shape[1] / w)
+    used = dict.fromkeys(parts, nets) | ({"alpha": []} if max(shape[0] / h, shape[1] / w) <= 1 else {})  # noise is removed from colour only
     methods = {name: _method(planes, name, part) for name, part in parts.items()}
-    report.begin(count_tiles(h, w, nets, upscaler.tile) * list(methods.values()).count("network"))
+    report.begin(sum(count_tiles(h, w, used[name], upscaler.tile) for name in parts if methods[name] == "network"))
     for name, part in parts.items():
         doubt = np.zeros(shape, np.float32) if name == "color" and maps is not None else None
-        large = _enlarge_part(upscaler, part, methods[name], nets, shape, report, doubt, bounded=name == "alpha")
+        large = _enlarge_part(upscaler, part, methods[name], used[name], shape, report, doubt, bounded=name == "alpha")
         if doubt is not None:
             maps.append(trust_map(doubt, large, part))
         if upscaler.consistent and name != "alpha" and min(np.subtract(shape, part.shape[:2])) >= 0:
@@ -229,6 +231,16 @@ def _enlarge_planes(upscaler, planes: Planes, shape: tuple[int, int], report: _T
     parts["color"] = parts["color"].repeat(channels // parts["color"].shape[2], 2)
     info = enlarged_info(planes.info, (w, h), shape[::-1])
     return replace(planes, info=info, **parts)
+
+# %% ../../nbs/inference/03_upscaler.ipynb #6af540a6
+def _warn_if_unchanged(upscaler, old: tuple[int, int], new: tuple[int, int], name: str) -> None:
+    "Warn if the result has the shape of the image and no network is used."
+    if tuple(old) == tuple(new) and not upscaler.networks(1):
+        model, restorer = upscaler.card.name, AUTO[1]
+        told = f"use model {restorer!r} to remove noise, blur and JPEG artefacts"
+        if upscaler.consistent and upscaler.restores:
+            told = "consistent gives the image itself; leave it out to remove noise, blur and JPEG artefacts"
+        warnings.warn(f"{name}: nothing to do for model {model!r} at the same size; {told}", stacklevel=5)
 
 # %% ../../nbs/inference/03_upscaler.ipynb #f17db5d9
 def _upscale_frames(upscaler, img: Image.Image, name: str, target: dict, maps: list | None, progress) -> Image.Image:
@@ -243,6 +255,8 @@ def _upscale_frames(upscaler, img: Image.Image, name: str, target: dict, maps: l
             if made > limit:
                 raise PixelLimitError(f"{name}: expected a result of at most {limit:,} pixels, got {made:,} and more")
             upscaler = upscaler.suited(img)  # the first frame decides for all
+            if not results:
+                _warn_if_unchanged(upscaler, frame.size[::-1], shape, name)
             results.append(join_img(_enlarge_planes(upscaler, split_img(frame, name), shape, report, maps)))
     result = gather(results)
     result.info |= {"model": upscaler.model} if auto else {}
@@ -254,8 +268,10 @@ def _upscale_array(upscaler, img: np.ndarray | Tensor, target: dict, maps: list 
     planes, back = split(img)
     shape = target_shape(*planes.color.shape[:2], **target)
     _check_pixels(*shape[::-1], 1, upscaler.max_pixels_out, "the given image")
+    upscaler = upscaler.suited(planes.color if planes.two_valued else img)
+    _warn_if_unchanged(upscaler, planes.color.shape[:2], shape, "the given image")
     with _TileProgress(progress) as report:
-        return back(_enlarge_planes(upscaler.suited(planes.color if planes.two_valued else img), planes, shape, report, maps))
+        return back(_enlarge_planes(upscaler, planes, shape, report, maps))
 
 # %% ../../nbs/inference/03_upscaler.ipynb #8d0787f3
 def _upscale_one(upscaler, img: Any, target: dict, maps: list | None, progress) -> Any:
@@ -363,12 +379,19 @@ class Upscaler:
         proven = self.device.startswith("cpu") and hasattr(net, "info") and net.info.bf16_proven
         return wants_bf16(self.precision, self.device, proven)
 
+    @property
+    def restores(self) -> bool:
+        "True for a model that may change an image at its own size: all but the bundled ones for clean images."
+        return not self.card.bundled or self.card.name == AUTO[1]
+
     def networks(
         self,
         *factors: float,  # enlargement of height and width
     ) -> list[nn.Module]:  # to apply in turn
         "Return the networks that reach the larger of `factors`; a network blended for detail comes first."
         wanted, first = max(factors), []
+        if wanted <= 1 and self.restores and not self.consistent:
+            return [self.network(min(self.card.scales))]
         if self.detail and self.card.detail and wanted > 1:
             mixed = resolve(self.card.detail).scales
             scale = min((s for s in mixed if s >= wanted), default=max(mixed))

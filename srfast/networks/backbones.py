@@ -10,6 +10,7 @@ import hashlib
 import os
 import pickle
 import re
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -157,6 +158,90 @@ def load_backbone(
         path = Path(file) if file is not None else _find_file(f"{name}: no ImageNet weights found", urls, names, download)
     net = models.get_model(name, weights=None, **_OPTIONS.get(name, {}))
     net.trained = _load_state(net, path) if path else "nothing"
+    return net
+
+# %% ../../nbs/networks/01_backbones.ipynb #backbones-fire
+class _Fire(nn.Module):
+    "SqueezeNet's block. Source: Iandola et al. (2016)."
+
+    def __init__(self, n_in: int, squeezed: int, n_out: int):
+        super().__init__()
+        self.squeeze = nn.Conv2d(n_in, squeezed, 1)
+        self.expand1x1 = nn.Conv2d(squeezed, n_out // 2, 1)
+        self.expand3x3 = nn.Conv2d(squeezed, n_out // 2, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.squeeze(x).relu()
+        return torch.cat([self.expand1x1(x).relu(), self.expand3x3(x).relu()], 1)
+
+# %% ../../nbs/networks/01_backbones.ipynb #backbones-squeezenet
+def _plain_squeezenet() -> nn.Sequential:
+    "Return the features of SqueezeNet 1.1."
+    parts, n = [nn.Conv2d(3, 64, 3, 2), nn.ReLU()], 64
+    for widths in ((128, 128), (256, 256), (384, 384, 512, 512)):
+        parts.append(nn.MaxPool2d(3, 2, ceil_mode=True))
+        for width in widths:
+            parts.append(_Fire(n, width // 8, width))
+            n = width
+    return nn.Sequential(*parts)
+
+# %% ../../nbs/networks/01_backbones.ipynb #backbones-vgg
+def _plain_vgg(depths: tuple[int, ...], batchnorm: bool) -> nn.Sequential:
+    "Return the features of a VGG with that many convolutions in each of its five blocks. Source: Simonyan and Zisserman (2015)."
+    parts, n = [], 3
+    for depth, width in zip(depths, (64, 128, 256, 512, 512)):
+        for _ in range(depth):
+            parts += [nn.Conv2d(n, width, 3, padding=1), *([nn.BatchNorm2d(width)] if batchnorm else []), nn.ReLU()]
+            n = width
+        parts.append(nn.MaxPool2d(2, 2))
+    return nn.Sequential(*parts)
+
+# %% ../../nbs/networks/01_backbones.ipynb #backbones-basic
+class _Basic(nn.Module):
+    "The residual block of ResNet18 and ResNet34. Source: He et al. (2016)."
+
+    def __init__(self, n_in: int, n_out: int, stride: int):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(n_in, n_out, 3, stride, padding=1, bias=False), nn.BatchNorm2d(n_out)
+        self.conv2, self.bn2 = nn.Conv2d(n_out, n_out, 3, padding=1, bias=False), nn.BatchNorm2d(n_out)
+        if stride > 1:
+            self.downsample = nn.Sequential(nn.Conv2d(n_in, n_out, 1, stride, bias=False), nn.BatchNorm2d(n_out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = self.downsample(x) if hasattr(self, "downsample") else x
+        return (self.bn2(self.conv2(self.bn1(self.conv1(x)).relu())) + shortcut).relu()
+
+# %% ../../nbs/networks/01_backbones.ipynb #backbones-resnet
+def _plain_resnet(depths: tuple[int, ...]) -> nn.Sequential:
+    "Return ResNet18 or ResNet34 without its head: four groups of that many blocks."
+    parts = [nn.Conv2d(3, 64, 7, 2, padding=3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, padding=1)]
+    for depth, n_in, n_out in zip(depths, (64, 64, 128, 256), (64, 128, 256, 512)):
+        first = _Basic(n_in, n_out, n_out // n_in)
+        parts.append(nn.Sequential(first, *(_Basic(n_out, n_out, 1) for _ in range(depth - 1))))
+    return nn.Sequential(*parts)
+
+# %% ../../nbs/networks/01_backbones.ipynb #backbones-plain
+_VGGS = {"vgg11": (1, 1, 2, 2, 2), "vgg13": (2, 2, 2, 2, 2), "vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
+_PLAIN = {
+    "resnet18": partial(_plain_resnet, (2, 2, 2, 2)),
+    "resnet34": partial(_plain_resnet, (3, 4, 6, 3)),
+    "squeezenet1_1": _plain_squeezenet,
+    **{name: partial(_plain_vgg, depths, False) for name, depths in _VGGS.items()},
+    **{f"{name}_bn": partial(_plain_vgg, depths, True) for name, depths in _VGGS.items()},
+}
+
+# %% ../../nbs/networks/01_backbones.ipynb #backbones-plain-trunk
+def plain_trunk(
+    name: str,  # torchvision's name: resnet18, resnet34, squeezenet1_1, vgg16_bn, ...
+) -> nn.Sequential:  # random weights
+    "Return torchvision's model without its head, built without torchvision; raise `ImportError` for one that needs it."
+    if name not in _PLAIN:
+        message = f"{name} needs torchvision: pip install 'srfast[train]'; without it there are {', '.join(sorted(_PLAIN))}"
+        raise ImportError(message, name="torchvision")
+    net = _PLAIN[name]()
+    for part in net.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
     return net
 
 # %% ../../nbs/networks/01_backbones.ipynb #ba8d8532

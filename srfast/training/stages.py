@@ -56,7 +56,7 @@ class Stage:
     epochs: int = 30  # each ends with a validation, a row of history and a checkpoint
     steps: int = 500  # batches per epoch
     lr_max: float = 1e-3  # reached after `warmup`, then falls to nearly 0 along a cosine
-    warmup: int = 200  # steps of the linear warm-up
+    warmup: int = 200  # steps of the linear warm-up; at most a quarter of the stage is used
     decay: tuple[int, float] | None = None  # (steps, factor): multiply by `factor` after that many steps, instead of the cosine
     optimizer: str = "adam"  # 'adam', 'sgd' or 'muon'
     momentum: float = 0.9  # in [0, 1); with Adam the first beta
@@ -88,17 +88,35 @@ def rates(
     "Return the learning rates of all groups, from lr / lr_div to lr in equal ratios."
     return [lr * self.lr_div ** (i / max(n - 1, 1) - 1) for i in range(n)] if n > 1 else [lr]
 
+# %% ../../nbs/training/04_stages.ipynb #b1f7c316
+def _lr_at(step: int, stage: Stage) -> float:
+    "Return the rate after `step` steps: warm-up, then a cosine to a thousandth, or `decay`. Source: SGDR (2017)."
+    warmup = max(1, min(stage.warmup, stage.total // 4))
+    up = min(1.0, (step + 1) / warmup)
+    if stage.decay:
+        every, factor = stage.decay
+        return stage.lr_max * up * factor ** (step // every)
+    start = warmup - 1 if warmup < stage.warmup else 0  # after a shortened warm-up, so that lr_max is reached
+    return stage.lr_max * up * (0.001 + 0.999 * (0.5 + 0.5 * math.cos(math.pi * max(0, step - start) / (stage.total - start))))
+
+# %% ../../nbs/training/04_stages.ipynb #stages-reached
+@patch(as_prop=True)
+def reached(self: Stage) -> float:
+    "The highest learning rate of the stage."
+    return max(_lr_at(step, self) for step in range(max(1, min(self.warmup, self.total // 4))))
+
 # %% ../../nbs/training/04_stages.ipynb #1a5df295
 class Stages(tuple):
     "Stages in order; shown as a table of the settings that differ from the defaults."
 
     def table(self) -> Any:  # a pandas DataFrame
-        "Return one row per stage; name, size, bs, epochs, steps, lr_max and loss are always included."
+        "Return one row per stage; name, size, bs, epochs, steps, lr_max and loss are always included, `reached` if it differs from lr_max."
         import pandas as pd
 
         always = ("name", "size", "bs", "epochs", "steps", "lr_max", "loss")
         defaults = {f.name: f.default for stage in self for f in fields(stage)}
         columns = [name for name, value in defaults.items() if name in always or any(getattr(s, name, value) != value for s in self)]
+        columns += ["reached"] if any(isinstance(s, Stage) and s.reached < 0.99 * s.lr_max for s in self) else []
         return pd.DataFrame([{name: getattr(stage, name, "") for name in columns} for stage in self])
 
     def __repr__(self) -> str:
@@ -120,15 +138,6 @@ def progressive(
         bs = max(1, round(stage.bs * sizes[0] ** 2 / size**2))
         made.append(replace(stage, name=f"{stage.name} {size}", size=size, bs=bs, lr_max=stage.lr_max * lr_factor**i))
     return Stages(made)
-
-# %% ../../nbs/training/04_stages.ipynb #b1f7c316
-def _lr_at(step: int, stage: Stage) -> float:
-    "Return the rate after `step` steps: warm-up, then a cosine to a thousandth, or `decay`. Source: SGDR (2017)."
-    up = min(1.0, (step + 1) / max(stage.warmup, 1))
-    if stage.decay:
-        every, factor = stage.decay
-        return stage.lr_max * up * factor ** (step // every)
-    return stage.lr_max * up * (0.001 + 0.999 * (0.5 + 0.5 * math.cos(math.pi * step / stage.total)))
 
 # %% ../../nbs/training/04_stages.ipynb #e8ee323f
 class StepRate(Callback):

@@ -7,6 +7,7 @@ __all__ = ['unet_encoder', 'HookFreeUnet', 'unet', 'lr_unet']
 
 # %% ../../../nbs/networks/07_unet.ipynb #4283417c
 import warnings
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, remove_spectral_norm, remove_weight_norm
 
-from ..backbones import IMAGENET_MEAN, IMAGENET_STD, import_torchvision, load_backbone
+from ..backbones import IMAGENET_MEAN, IMAGENET_STD, import_torchvision, load_backbone, plain_trunk
 from ...core import find_name
 from ..layers import BicubicSkip
 
@@ -64,15 +65,26 @@ def _take_apart(trunk: nn.Sequential) -> nn.Sequential:
 
 # %% ../../../nbs/networks/07_unet.ipynb #ca25922d
 def _timm_model(name: str, pretrained: bool) -> nn.Module:
-    "Create a timm model; raise `ImportError` with the install command if timm is missing."
-    import_torchvision()
+    "Create a timm model; raise `ImportError` with the install command if timm or torchvision is missing."
     try:
+        with suppress(ImportError):  # timm imports torchvision itself, and then says that it is missing
+            import_torchvision()
         timm = import_module("timm")
-    except ModuleNotFoundError:
-        message = f"encoder 'timm/{name}' needs timm: pip install timm, or use an encoder of torchvision such as resnet34"
-        raise ImportError(message, name="timm") from None
+    except ModuleNotFoundError as e:
+        message = f"encoder 'timm/{name}' needs {e.name}: pip install timm, or use an encoder of torchvision such as resnet34"
+        raise ImportError(message, name=e.name) from None
     find_name(name.split(".")[0], timm.list_models(), "timm encoder")
     return timm.create_model(name, pretrained=pretrained)
+
+# %% ../../../nbs/networks/07_unet.ipynb #unet-torchvision-model
+def _torchvision_model(name: str, pretrained: bool, file: str | Path | None) -> nn.Module:
+    "Load torchvision's model; without torchvision and for random weights build its layers."
+    try:
+        return load_backbone(name, pretrained, file=file)
+    except ImportError:
+        if pretrained:
+            raise
+        return plain_trunk(name)
 
 # %% ../../../nbs/networks/07_unet.ipynb #d786b0c2
 def unet_encoder(
@@ -85,7 +97,7 @@ def unet_encoder(
     if name.startswith("timm/"):
         model = _timm_model(name.removeprefix("timm/"), pretrained)
     else:
-        model = load_backbone(name, pretrained, file=file)
+        model = _torchvision_model(name, pretrained, file)
     try:
         return _take_apart(_trunk(model))
     except ValueError as e:
@@ -95,9 +107,9 @@ def unet_encoder(
 class _UpBlock(nn.Module):
     "fastai's `UnetBlock`, with the skip as an argument instead of a hook."
 
-    def __init__(self, block: nn.Module):
+    def __init__(self, shuf: nn.Module, bn: nn.Module, conv1: nn.Module, conv2: nn.Module, relu: nn.Module):
         super().__init__()
-        self.shuf, self.bn, self.conv1, self.conv2, self.relu = block.shuf, block.bn, block.conv1, block.conv2, block.relu
+        self.shuf, self.bn, self.conv1, self.conv2, self.relu = shuf, bn, conv1, conv2, relu
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         x = self.shuf(x)
@@ -123,26 +135,18 @@ def _hook_free(layer: nn.Module) -> nn.Module:
     "Return `layer`, or its equivalent without hooks."
     kind = type(layer).__name__
     if kind == "UnetBlock":
-        return _UpBlock(layer)
+        return _UpBlock(layer.shuf, layer.bn, layer.conv1, layer.conv2, layer.relu)
     if kind in ("ResizeToOrig", "MergeLayer"):
         return _Beside(join=kind == "MergeLayer")
     return nn.Identity() if kind == "ToTensorBase" else layer
 
 # %% ../../../nbs/networks/07_unet.ipynb #a6b8946b
-class HookFreeUnet(nn.Module):
-    "fastai's `DynamicUnet` with explicit skips: same parts, same state dict, same output."
+class _SkipUnet(nn.Module):
+    "A U-Net with explicit skips: an encoder, then the layers of the decoder."
 
-    def __init__(
-        self,
-        net: nn.Module,  # a `DynamicUnet`; stays usable
-    ):
+    def __init__(self, layers: list[nn.Module], skips: set[int]):
         super().__init__()
-        if type(net).__name__ != "DynamicUnet":
-            raise TypeError(f"expected fastai's DynamicUnet, got {type(net).__name__}")
-        hooked = [hook.hook_fn for hook in net.sfs]
-        parts = enumerate(net.layers[0])
-        self.skips = {i for i, part in parts if any(hook in part._forward_hooks.values() for hook in hooked)}
-        self.layers = nn.ModuleList(_hook_free(layer) for layer in net.layers)
+        self.layers, self.skips = nn.ModuleList(layers), skips  # skips: the encoder's parts that feed one
 
     @property
     def encoder(self) -> nn.Module:
@@ -163,6 +167,21 @@ class HookFreeUnet(nn.Module):
             else:
                 x = layer(x, imgs) if isinstance(layer, _Beside) else layer(x)
         return x
+
+# %% ../../../nbs/networks/07_unet.ipynb #unet-hook-free
+class HookFreeUnet(_SkipUnet):
+    "fastai's `DynamicUnet` with explicit skips: same parts, same state dict, same output."
+
+    def __init__(
+        self,
+        net: nn.Module,  # a `DynamicUnet`; stays usable
+    ):
+        if type(net).__name__ != "DynamicUnet":
+            raise TypeError(f"expected fastai's DynamicUnet, got {type(net).__name__}")
+        hooked = [hook.hook_fn for hook in net.sfs]
+        parts = enumerate(net.layers[0])
+        skips = {i for i, part in parts if any(hook in part._forward_hooks.values() for hook in hooked)}
+        super().__init__([_hook_free(layer) for layer in net.layers], skips)
 
 # %% ../../../nbs/networks/07_unet.ipynb #8a1aeba1
 _NORMS = {
@@ -185,9 +204,9 @@ def _renew_norms(net: nn.Module) -> None:
 class _Attention(nn.Module):
     "fastai's `SelfAttention`, computed 1024 pixels at a time. Source: Zhang et al., SAGAN (2018)."
 
-    def __init__(self, whole: nn.Module):
+    def __init__(self, query: nn.Module, key: nn.Module, value: nn.Module, gamma: nn.Parameter):
         super().__init__()
-        self.query, self.key, self.value, self.gamma = whole.query, whole.key, whole.value, whole.gamma
+        self.query, self.key, self.value, self.gamma = query, key, value, gamma
 
     def forward(self, x: Tensor) -> Tensor:
         flat = x.flatten(2)
@@ -203,16 +222,11 @@ def _slice_attention(net: nn.Module) -> None:
     for part in list(net.modules()):
         for name, child in part.named_children():
             if type(child).__name__ == "SelfAttention":
-                setattr(part, name, _Attention(child))
+                setattr(part, name, _Attention(child.query, child.key, child.value, child.gamma))
 
 # %% ../../../nbs/networks/07_unet.ipynb #ae234ca8
-def _build(encoder: nn.Sequential, n_out: int, weight_norm: bool = False, **options) -> HookFreeUnet:
-    "Build a hook-free U-Net on `encoder`, in training mode; raise `ImportError` with the install command without fastai."
-    import_torchvision()
-    try:
-        unet, layers = import_module("fastai.vision.models.unet"), import_module("fastai.layers")
-    except ModuleNotFoundError as e:
-        raise ImportError(f"U-Nets need fastai, but {e.name} is missing: pip install 'srfast[train]'", name=e.name) from None
+def _from_fastai(unet, layers, encoder: nn.Sequential, n_out: int, weight_norm: bool, **options) -> HookFreeUnet:
+    "Build fastai's U-Net on `encoder`, without hooks; `unet` and `layers` are its modules."
     norm = layers.NormType.Weight if weight_norm else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of torch, about the older weight norm
@@ -221,7 +235,104 @@ def _build(encoder: nn.Sequential, n_out: int, weight_norm: bool = False, **opti
         net.sfs.remove()
         _renew_norms(hook_free)
     _slice_attention(hook_free)
-    return hook_free.train()
+    return hook_free
+
+# %% ../../../nbs/networks/07_unet.ipynb #unet-conv
+def _conv(n_in: int, n_out: int, size: int = 3, weight_norm: bool = False, act: bool = True, copies: int = 1) -> nn.Sequential:
+    "Return fastai's `ConvLayer` without batch norm; with `copies`, so many outputs at a time start equal (ICNR)."
+    conv = nn.Conv2d(n_in, n_out, size, padding=size // 2)
+    if act:
+        nn.init.kaiming_normal_(conv.weight)
+        nn.init.zeros_(conv.bias)
+    conv.weight.data = conv.weight.data[::copies].repeat_interleave(copies, 0)
+    return nn.Sequential(parametrizations.weight_norm(conv) if weight_norm else conv, *([nn.ReLU()] if act else []))
+
+# %% ../../../nbs/networks/07_unet.ipynb #unet-shuffle
+def _shuffle(n_in: int, n_out: int, weight_norm: bool, blur: bool = False) -> nn.Sequential:
+    "Return fastai's `PixelShuffle_ICNR`: twice the size, with `blur` averaged over neighbours."
+    averaged = [nn.ReplicationPad2d((1, 0, 1, 0)), nn.AvgPool2d(2, stride=1)] if blur else []
+    return nn.Sequential(_conv(n_in, 4 * n_out, 1, weight_norm, copies=4), nn.PixelShuffle(2), *averaged)
+
+# %% ../../../nbs/networks/07_unet.ipynb #unet-attention
+def _new_attention(n: int) -> _Attention:
+    "Return the attention of a layer of `n` channels; a new one changes nothing."
+    convs = (nn.Conv1d(n, n_out, 1, bias=False) for n_out in (n // 8, n // 8, n))
+    return _Attention(*(nn.Sequential(parametrizations.spectral_norm(conv)) for conv in convs), nn.Parameter(torch.zeros(1)))
+
+# %% ../../../nbs/networks/07_unet.ipynb #unet-up-block
+def _up_block(n_in: int, n_skip: int, last: bool, weight_norm: bool, blur: bool, attention: bool) -> _UpBlock:
+    "Return fastai's `UnetBlock`; the last one halves the channels."
+    joined = n_in // 2 + n_skip
+    n_out = joined // 2 if last else joined
+    second = _conv(n_out, n_out, 3, weight_norm)
+    if attention:
+        second.append(_new_attention(n_out))
+    first, shuffle = _conv(joined, n_out, 3, weight_norm), _shuffle(n_in, n_in // 2, weight_norm, blur)
+    return _UpBlock(shuffle, nn.BatchNorm2d(n_skip), first, second, nn.ReLU())
+
+# %% ../../../nbs/networks/07_unet.ipynb #unet-res-block
+class _ResBlock(nn.Module):
+    "fastai's `ResBlock` without change of size."
+
+    def __init__(self, n: int, weight_norm: bool):
+        super().__init__()
+        self.convpath = nn.Sequential(_conv(n, n, 3, weight_norm), _conv(n, n, 3, weight_norm, act=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.convpath(x) + x).relu()
+
+
+class _SigmoidRange(nn.Module):
+    "fastai's `SigmoidRange`: limits values to (low, high)."
+
+    def __init__(self, low: float, high: float):
+        super().__init__()
+        self.low, self.high = low, high
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(x) * (self.high - self.low) + self.low
+
+# %% ../../../nbs/networks/07_unet.ipynb #unet-shapes
+def _shapes(encoder: nn.Sequential) -> list[tuple[int, int]]:
+    "Return the channels and the side of a 64-pixel image after each part; leave the encoder in evaluation mode, as fastai does."
+    x, shapes = torch.zeros(1, 3, _SIDE, _SIDE), []
+    with torch.no_grad():
+        for part in encoder.eval():
+            x = part(x)
+            shapes.append((x.shape[1], x.shape[-1]))
+    return shapes
+
+# %% ../../../nbs/networks/07_unet.ipynb #unet-ends
+def _ends(n: int, n_out: int, shrunk: bool, weight_norm: bool, y_range: tuple | None) -> list[nn.Module]:
+    "Return the layers after the last block: to full size if the encoder's first part has `shrunk` it, and to `n_out` channels."
+    first = [_shuffle(n, n, weight_norm)] if shrunk else []
+    last = _ResBlock(n + 3, weight_norm), _conv(n + 3, n_out, 1, weight_norm, act=False)
+    limit = [_SigmoidRange(*y_range)] if y_range else []
+    return [*first, _Beside(join=False), _Beside(join=True), *last, *limit, nn.Identity()]
+
+# %% ../../../nbs/networks/07_unet.ipynb #unet-from-layers
+def _from_layers(
+    encoder: nn.Sequential, n_out: int, weight_norm: bool, blur: bool = False, self_attention: bool = False, y_range: tuple | None = None
+) -> _SkipUnet:
+    "Build fastai's U-Net on `encoder` without fastai: same state dict, same output."
+    shapes = _shapes(encoder)
+    skips = [i for i, ((_, before), (_, after)) in enumerate(zip(shapes, shapes[1:])) if before != after]
+    n = shapes[-1][0]
+    layers = [encoder, nn.BatchNorm2d(n), nn.ReLU(), nn.Sequential(_conv(n, 2 * n, 3, weight_norm), _conv(2 * n, n, 3, weight_norm))]
+    for left, i in enumerate(reversed(skips), 1 - len(skips)):
+        layers.append(_up_block(n, shapes[i][0], left == 0, weight_norm, blur, self_attention and left == -2))
+        n = layers[-1].conv1[0].out_channels
+    return _SkipUnet(layers + _ends(n, n_out, shapes[0][1] != _SIDE, weight_norm, y_range), set(skips))
+
+# %% ../../../nbs/networks/07_unet.ipynb #unet-build
+def _build(encoder: nn.Sequential, n_out: int, weight_norm: bool = False, **options) -> _SkipUnet:
+    "Build a hook-free U-Net on `encoder`, in training mode: fastai's, or without fastai or torchvision of the same layers."
+    try:
+        import_torchvision()  # fastai imports it
+        modules = import_module("fastai.vision.models.unet"), import_module("fastai.layers")
+    except ImportError:
+        return _from_layers(encoder, n_out, weight_norm, **options).train()
+    return _from_fastai(*modules, encoder, n_out, weight_norm, **options).train()
 
 # %% ../../../nbs/networks/07_unet.ipynb #76308cc2
 def _pad_to(imgs: Tensor, multiple: int) -> Tensor:
