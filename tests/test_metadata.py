@@ -318,3 +318,13 @@ def test_animations_keep_the_profile_of_their_code_points(tmp_path):
     film = UPSCALER(with_codes("PNG", 12, 13, save_all=True, append_images=[second]), 2)
     found = written(film, tmp_path / "a.png")
     np.testing.assert_allclose(colorants(found.info["icc_profile"]), DISPLAY_P3, atol=1e-4)
+
+
+@pytest.mark.parametrize("gamma, named", [(1.0, True), (0.45455, False)])
+def test_a_gamma_that_only_a_png_holds_is_named(gamma, named, tmp_path, recwarn):
+    info = PngImagePlugin.PngInfo()
+    info.add(b"gAMA", struct.pack(">I", round(gamma * 100_000)))
+    result = UPSCALER(encoded(RGB, pnginfo=info), 2)
+    assert written(result, tmp_path / "a.png").info["gamma"] == gamma and not left_out(recwarn)
+    srfast.write_img(result, tmp_path / "a.jpg")
+    assert left_out(recwarn) == ["JPEG has no place for the gamma: left out; use .png, which holds all of it"] * named

@@ -268,6 +268,12 @@ def _is_srgb(profile: bytes) -> bool:
     "Return whether an ICC profile names itself sRGB, which viewers assume without a profile."
     return b"sRGB" in profile or "sRGB".encode("utf-16-be") in profile
 
+# %% ../../nbs/images/06_write.ipynb #8c289093
+def _has_gamma(info: dict) -> bool:
+    "Return whether a PNG without a profile gives another gamma than that of sRGB."
+    gamma = info.get("gamma")
+    return "icc_profile" not in info and isinstance(gamma, (int, float)) and abs(gamma * 2.2 - 1) > 0.05
+
 # %% ../../nbs/images/06_write.ipynb #94325bcc
 def _named(text) -> list[str]:
     "Return names of texts as a warning gives them."
@@ -319,6 +325,7 @@ def _extras(img: Image.Image, kind: str) -> tuple[dict, list[str]]:
     if kind == "PNG":
         extra.pop("xmp", None)
         return extra | {"pnginfo": _png_chunks(info, text)}, lost
+    lost += ["the gamma"] * _has_gamma(info)
     if kind in ("JPEG", "GIF"):
         comment = info.get("comment", text.pop("Comment", ""))
         extra["comment"] = comment.encode() if isinstance(comment, str) else comment
