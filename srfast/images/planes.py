@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..core import ImageError, to_rgb
-from .exif import copy_exif, exif_bytes, pack_exif
+from .exif import copy_exif, exif_bytes, iptc_bytes, pack_exif
 from .limits import DAMAGE, named_errors
 from .sixteen import deep_picture, deep_values, upper_bits
 
@@ -36,7 +36,7 @@ class Planes:
     two_valued: bool = False  # whether `color` came from single bits
 
 # %% ../../nbs/images/05_planes.ipynb #ac942058
-_TRAVELS = ("icc_profile", "gamma", "chromaticity", "exif", "xmp", "dpi", "duration", "loop", "default_image")
+_TRAVELS = ("icc_profile", "gamma", "chromaticity", "exif", "xmp", "dpi", "text", "comment", "duration", "loop", "default_image")
 
 # %% ../../nbs/images/05_planes.ipynb #d6cf2ce5
 def _is_dpi(dpi) -> bool:
@@ -53,13 +53,11 @@ def carried(
     "Return the metadata of `img` that the result keeps."
     info = {key: img.info[key] for key in _TRAVELS if img.info.get(key) is not None}
     xmp = info.get("xmp") or img.info.get("XML:com.adobe.xmp")
-    info |= {"exif": exif_bytes(img), "xmp": xmp.encode() if isinstance(xmp, str) else xmp, "dpi": info.get("dpi")}
+    info |= {"exif": exif_bytes(img), "iptc": iptc_bytes(img), "xmp": xmp.encode() if isinstance(xmp, str) else xmp, "dpi": info.get("dpi")}
     if not _is_dpi(info["dpi"]):
         del info["dpi"]
-    for key in ("exif", "xmp", "icc_profile"):
-        if not isinstance(info.get(key), bytes) or not info[key]:
-            info.pop(key, None)
-    return info
+    kinds = {"exif": bytes, "xmp": bytes, "icc_profile": bytes, "iptc": bytes, "comment": (bytes, str), "text": dict}
+    return {key: value for key, value in info.items() if key not in kinds or value and isinstance(value, kinds[key])}
 
 # %% ../../nbs/images/05_planes.ipynb #fc11645f
 _PANO = (

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..core import ImageError, PixelLimitError
-from .exif import exif_bytes, tiff_folder, upright_xmp
+from .exif import coded_profile, exif_bytes, file_texts, tiff_folder, upright_xmp
 from .limits import DAMAGE, FORMATS, named_errors, pillow_limit, pixel_limit, source_name, too_large
 from .sixteen import clear_where, deep_picture, drop_other_palette, deep_values, is_deep, lower_bytes, Picture, raw_mode, whole_values
 
@@ -155,6 +155,7 @@ def open_img(
         img = _open_header(_source_file(src), limit)
         try:
             with pillow_limit(limit):
+                coded_profile(img)
                 frames = _frames(img)
                 if img.tell() not in frames:
                     img.seek(min(frames))
@@ -192,6 +193,7 @@ def _turned(img: Image.Image) -> Image.Image:
         turned = img.copy()
         turned.info.pop("exif", None)
     info = turned.info = _page_info(img, turned.info) if hasattr(img, "tag_v2") else turned.info
+    info |= file_texts(img)
     info |= {key: upright_xmp(info[key]) for key in ("xmp", "XML:com.adobe.xmp") if key in info}
     return turned
 
@@ -286,7 +288,10 @@ def read_frames(
         seen += _weight(img.size, len(numbers))
         if seen > limit and getattr(img, "tile", None):
             raise PixelLimitError(f"{name}: {too_large(limit, seen, count)}")
+        with named_errors(name):
+            profile = coded_profile(img)
         frame = upright(img, name)
+        frame.info |= {"icc_profile": profile} if profile else {}
         if len(numbers) > 1 and img.format in MOVING:
             frame.info.setdefault("duration", 0)
         yield frame

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image, ImageColor, PngImagePlugin, TiffImagePlugin
 
 from ..core import ImageError, whole_file
-from .exif import copy_exif, drop_fixed_note
+from .exif import copy_exif, drop_fixed_note, pack_exif, put_text, wrapped_iptc
 from .limits import DAMAGE, named_errors, source_name
 from .read import frame_count, MOVING, read_frames
 from .sixteen import deep_values, upper_bits
@@ -165,6 +165,7 @@ def _flatten(frame: Image.Image, color: tuple[int, int, int] | None) -> Image.Im
     return join_img(Planes(mixed, info=planes.info))
 
 # %% ../../nbs/images/06_write.ipynb #d0205af9
+_BARE = ("GIF", "BMP", "PPM")  # have no place for EXIF, XMP, IPTC and texts
 _HOLDS = {
     "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"),
     "JPEG": ("L", "RGB", "CMYK"),
@@ -229,33 +230,112 @@ def _fit_mode(img: Image.Image, kind: str) -> Image.Image:
     return fitted
 
 # %% ../../nbs/images/06_write.ipynb #9a33ac47
-def _png_chunks(info: dict, xmp: bytes) -> PngImagePlugin.PngInfo:
-    "Return the PNG chunks for XMP, gamma and primaries, where `info` has them."
+def _png_chunks(info: dict, text: dict[str, str]) -> PngImagePlugin.PngInfo:
+    "Return the PNG chunks for `text`, and for gamma, primaries, XMP and IPTC where `info` has them."
     chunks = PngImagePlugin.PngInfo()
     for name, values in ((b"gAMA", [info.get("gamma")]), (b"cHRM", info.get("chromaticity") or ())):
         with suppress(TypeError, ValueError, OverflowError, struct.error):
             body = b"".join(struct.pack(">I", round(float(value) * 100_000)) for value in values)
             if len(body) == (4 if name == b"gAMA" else 32):
                 chunks.add(name, body)
-    if xmp:
-        chunks.add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"), zip=False)
+    if "xmp" in info:
+        chunks.add_itxt("XML:com.adobe.xmp", info["xmp"].decode("utf-8", "replace"), zip=False)
+    if "iptc" in info:
+        digits, size = wrapped_iptc(info["iptc"]).hex(), len(wrapped_iptc(info["iptc"]))
+        lines = "\n".join(digits[i : i + 72] for i in range(0, len(digits), 72))
+        chunks.add_text("Raw profile type iptc", f"\niptc\n{size:8}\n{lines}\n", zip=True)
+    for name, value in text.items():
+        with suppress(UnicodeEncodeError):
+            chunks.add_text(name, value)
     return chunks
 
+# %% ../../nbs/images/06_write.ipynb #3bf243c7
+def _texts(info: dict) -> dict[str, str]:
+    "Return the texts in `info`, with its comment among them."
+    text = {str(key): value for key, value in info.get("text", {}).items() if isinstance(value, str)}
+    comment = info.get("comment", "")
+    if isinstance(comment, bytes):
+        try:
+            comment = comment.decode()
+        except UnicodeDecodeError:
+            comment = comment.decode("latin-1")
+    return ({"Comment": comment.rstrip("\0")} if comment else {}) | text
+
+# %% ../../nbs/images/06_write.ipynb #1e242a6d
+_OTHER_PROFILE = "a colour profile for other colours than the file's"
+
+def _is_srgb(profile: bytes) -> bool:
+    "Return whether an ICC profile names itself sRGB, which viewers assume without a profile."
+    return b"sRGB" in profile or "sRGB".encode("utf-16-be") in profile
+
+# %% ../../nbs/images/06_write.ipynb #8c289093
+def _has_gamma(info: dict) -> bool:
+    "Return whether a PNG without a profile gives another gamma than that of sRGB."
+    gamma = info.get("gamma")
+    return "icc_profile" not in info and isinstance(gamma, (int, float)) and abs(gamma * 2.2 - 1) > 0.05
+
+# %% ../../nbs/images/06_write.ipynb #94325bcc
+def _named(text) -> list[str]:
+    "Return names of texts as a warning gives them."
+    return ["the comment" if name == "Comment" else f"the text {name!r}" for name in text]
+
+# %% ../../nbs/images/06_write.ipynb #e12ae294
+_SEGMENT = 65_000  # bytes of a segment of a JPEG that we fill
+_SEGMENT_NAMES = {"exif": "EXIF over 64 kB", "xmp": "XMP over 64 kB", "comment": "the comment", "extra": "IPTC over 64 kB"}
+
+def _jpeg_extras(info: dict, extra: dict) -> tuple[dict, list[str]]:
+    "Return `extra` with IPTC as a JPEG has it, and the names of what is too long for a JPEG."
+    extra = dict(extra)
+    if "iptc" in info:
+        block = b"Photoshop 3.0\0" + wrapped_iptc(info["iptc"])
+        extra["extra"] = b"\xff\xed" + struct.pack(">H", (len(block) + 2) & 0xFFFF) + block
+    long = [key for key in _SEGMENT_NAMES if len(extra.get(key, b"")) > _SEGMENT]
+    return extra | dict.fromkeys(long, b""), [_SEGMENT_NAMES[key] for key in long]
+
+# %% ../../nbs/images/06_write.ipynb #0dad9e45
+def _bare_extras(info: dict, extra: dict, text: dict[str, str]) -> tuple[dict, list[str]]:
+    "Return `extra`, and the names of what GIF, BMP and PPM have no place for."
+    lost = [name for key, name in (("exif", "EXIF"), ("xmp", "XMP"), ("iptc", "IPTC")) if key in info]
+    lost += ["the colour profile"] * (extra["icc_profile"] is not None and not _is_srgb(extra["icc_profile"]))
+    return extra, lost + _named(text)
+
+# %% ../../nbs/images/06_write.ipynb #8f3d81d5
+def _exif_extras(info: dict, extra: dict, text: dict[str, str], kind: str) -> tuple[dict, list[str]]:
+    "Return `extra` with texts and IPTC in EXIF, and the names of texts without a tag."
+    iptc = {33723: info["iptc"]} if "iptc" in info and kind != "JPEG" else {}
+    lost, exif = [], info.get("exif", b"")
+    if text or iptc:
+        changed = copy_exif(exif)
+        lost = _named(put_text(changed, text, kind == "TIFF"))
+        changed.update(iptc)
+        exif = pack_exif(changed, exif)
+    return extra | ({"exif": exif} if exif else {}), lost
+
 # %% ../../nbs/images/06_write.ipynb #8d529e9a
-def _extras(img: Image.Image, kind: str) -> dict:
-    "Return profile, EXIF, XMP and DPI as arguments of `Image.save`; EXIF or XMP too long for a JPEG is left out."
-    extra = {"icc_profile": None} | {key: value for key, value in carried(img).items() if key in ("icc_profile", "exif", "xmp", "dpi")}
+def _extras(img: Image.Image, kind: str) -> tuple[dict, list[str]]:
+    "Return the metadata as arguments of `Image.save`, and the names of what `kind` has no place for."
+    info = carried(img)
+    text, lost = _texts(info), []
+    extra = {"icc_profile": None} | {key: info[key] for key in ("icc_profile", "exif", "xmp", "dpi") if key in info}
     space = {"L": b"GRAY", "LA": b"GRAY", "1": b"GRAY", "I;16": b"GRAY", "CMYK": b"CMYK", "LAB": b"Lab "}.get(img.mode, b"RGB ")
     known = (extra["icc_profile"] or b"")[16:20]
     if known in (b"GRAY", b"CMYK", b"RGB ", b"Lab ") and known != space and not (known == b"RGB " and space == b"GRAY"):
         extra["icc_profile"] = None  # left out: else Pillow takes the one of `img.info`
-    if kind == "JPEG":
-        extra = {key: value for key, value in extra.items() if key not in ("exif", "xmp") or len(value) <= 65_000}
-    if kind == "TIFF":
-        extra |= _tiff_extras(extra)
+        lost.append(_OTHER_PROFILE)
     if kind == "PNG":
-        extra["pnginfo"] = _png_chunks(img.info, extra.pop("xmp", b""))
-    return extra
+        extra.pop("xmp", None)
+        return extra | {"pnginfo": _png_chunks(info, text)}, lost
+    lost += ["the gamma"] * _has_gamma(info)
+    if kind in ("JPEG", "GIF"):
+        comment = info.get("comment", text.pop("Comment", ""))
+        extra["comment"] = comment.encode() if isinstance(comment, str) else comment
+        text.pop("Comment", None)
+    extra, names = _bare_extras(info, extra, text) if kind in _BARE else _exif_extras(info, extra, text, kind)
+    lost += names
+    if kind == "JPEG":
+        extra, names = _jpeg_extras(info, extra)
+        lost += names
+    return extra | (_tiff_extras(extra) if kind == "TIFF" else {}), lost
 
 # %% ../../nbs/images/06_write.ipynb #b37f1e8b
 def _tiff_extras(extra: dict) -> dict:
@@ -406,6 +486,13 @@ def _deep_tiff(deep: np.ndarray, mode: str, extra: dict) -> Iterator[bytes]:
     yield exif.tobytes()[6:]  # Pillow adds the length of the tags to the offset of the strip, tag 273
     yield strip
 
+# %% ../../nbs/images/06_write.ipynb #c8995641
+def _warn_lost(kind: str, lost: list[str]) -> None:
+    "Warn with the names of what was left out, if anything was."
+    if lost:
+        advice = "" if kind == "PNG" or set(lost) == {_OTHER_PROFILE} else "; use .png, which holds all of it"
+        warnings.warn(f"{kind} has no place for {', '.join(dict.fromkeys(lost))}: left out{advice}", stacklevel=5)
+
 # %% ../../nbs/images/06_write.ipynb #791fc83f
 def _save(frames: list[Image.Image], file: BinaryIO, kind: str, options: dict) -> None:
     "Write all frames of an image to an open file."
@@ -414,16 +501,19 @@ def _save(frames: list[Image.Image], file: BinaryIO, kind: str, options: dict) -
     mode, deep = frames[0].mode, [deep_values(frame) for frame in frames]
     frames = [_fit_mode(frame, kind) for frame in frames]
     frames = _alike(frames) if kind == "GIF" else _one_mode(frames) if kind == "PNG" else frames
-    extra = _extras(frames[0], kind)
+    extra, lost = _extras(frames[0], kind)
     if len(frames) == 1 and deep[0] is not None and kind in ("PNG", "TIFF") and (kind, mode) != ("PNG", "CMYK"):
         parts = (_deep_png if kind == "PNG" else _deep_tiff)(deep[0], mode, extra)
         file.writelines(parts)
+        _warn_lost(kind, lost)
         return
     if len(frames) > 1 and any(values is not None for values in deep):
         warnings.warn("16-bit colour of several pages is written with eight bits; write each page to its own file", stacklevel=3)
     if kind == "TIFF":
         for page in frames[1:]:
-            page.encoderinfo = options | _extras(page, kind)
+            more, names = _extras(page, kind)
+            page.encoderinfo, lost = options | more, lost + names
+    _warn_lost(kind, lost)
     motion = _motion(frames, kind) if len(frames) > 1 else {}
     if kind != "PNG" or not motion:
         frames[0].save(file, kind, **options | extra | motion)
@@ -460,7 +550,7 @@ def write_img(
 
 # %% ../../nbs/images/06_write.ipynb #993c93bd
 def write_img(
-    img: Image.Image,  # any image; `info` may hold icc_profile, exif, xmp, dpi, duration and loop
+    img: Image.Image,  # any image; `info` may hold icc_profile, exif, xmp, iptc, text, comment, dpi, duration and loop
     path: str | Path | BinaryIO,  # where to write; the suffix chooses the format. Or an open binary file
     *,
     background: str | tuple[int, int, int] | None = None,  # colour behind transparent pixels: the result is opaque
