@@ -268,6 +268,17 @@ def test_format_and_quality_of_results(folder):
     assert (folder / "ok_x2.jpeg").stat().st_size < (folder / "b.jfif").stat().st_size
 
 
+def test_the_limits_of_pixels_are_named_and_can_be_set(folder):
+    picture(40, 40).save(folder / "large.png")
+    env = ENV | {"SRFAST_MAX_PIXELS_IN": "1000", "SRFAST_MAX_PIXELS_OUT": "1000"}
+    for name, said in (("large.png", "expected at most 1,000 pixels, got 1,600; to allow more, set SRFAST_MAX_PIXELS_IN"),
+                       ("ok.png", "expected a result of at most 1,000 pixels, got 48 x 36; to allow more, set SRFAST_MAX_PIXELS_OUT")):
+        done = subprocess.run([*SRFAST, "upscale", name], cwd=folder, capture_output=True, text=True, env=env)
+        assert (done.returncode, done.stderr) == (2, f"srfast: {name}: {said} or use --max-pixels\n")
+    wider = [*SRFAST, "upscale", "large.png", "--max-pixels", "26k"]
+    assert subprocess.run(wider, cwd=folder, capture_output=True, env=env).returncode == 0
+
+
 def test_nothing_to_do_is_said(folder):
     done = srfast(folder, "upscale", "ok.png", "--scale", "1")
     assert done.returncode == 0 and (folder / "ok_x1.png").exists()
