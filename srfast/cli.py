@@ -7,6 +7,7 @@ __all__ = ['app', 'run', 'main']
 
 # %% ../nbs/cli/00_cli.ipynb #52d6323e
 import errno
+import io
 import math
 import os
 import re
@@ -15,7 +16,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -41,62 +42,134 @@ def _options(
 
 # %% ../nbs/cli/00_cli.ipynb #3b73f000
 @dataclass(frozen=True)
+class _Request:
+    "What is wanted of all images of a call."
+
+    pictures: list[Path]  # '-' is standard input
+    out: Path | None  # -o; '-' is standard output
+    mark: str  # end of the names of results
+    target: dict  # scale or size, as `upscale` takes it
+    writing: dict  # background and quality, as `write_img` takes them
+    suffix: str | None = None  # of --format
+    force: bool = False  # overwrite existing results
+    max_pixels: int | None = None  # of --max-pixels
+    data: bytes = field(default=b"", repr=False)  # what standard input held
+
+# %% ../nbs/cli/00_cli.ipynb #c11std01
+class _Named(io.BytesIO):
+    "The bytes of standard input, with a name for messages."
+
+    name = "standard input"
+
+def _read_stdin() -> bytes:
+    "Return what standard input holds; raise `ValueError` if that cannot be an image."
+    if sys.stdin.isatty():
+        raise ValueError("expected an image on standard input, got a terminal; pipe a file into the command, or name one")
+    if not (data := sys.stdin.buffer.read()):
+        raise ValueError("expected an image on standard input, got nothing")
+    return data
+
+# %% ../nbs/cli/00_cli.ipynb #c11job01
+@dataclass(frozen=True)
 class _Job:
     "An image to upscale and where the result goes."
 
-    source: Path
-    target: Path
+    source: Path  # '-' is standard input
+    target: Path  # '-' is standard output
+    format: str  # of the result, such as 'png'
+    data: bytes = field(default=b"", repr=False)  # what standard input held
+
+    @property
+    def img(self) -> "Path | _Named":
+        "What to read."
+        return _Named(self.data) if str(self.source) == "-" else self.source
 
 # %% ../nbs/cli/00_cli.ipynb #12788e31
-def _is_folder(out: Path, many: bool) -> bool:
+def _is_folder(out: Path | None, many: bool) -> bool:
     "Return whether `-o` names a folder: for several images, an existing folder, or a name without a suffix."
-    return many or out.is_dir() or not out.suffix
+    return out is not None and str(out) != "-" and (many or out.is_dir() or not out.suffix)
 
 # %% ../nbs/cli/00_cli.ipynb #50b59d85
-def _is_transparent(source: Path, out: Path | None, background: str | None) -> bool:
-    "Return whether the result has transparency; the image is decoded only if `-o` names a format without it."
+def _is_transparent(img: "Path | _Named", suffix: str, background: object) -> bool:
+    "Return whether the result has transparency; the image is decoded only if the format has none."
     from srfast.images.read import open_img, read_frames
     from srfast.images.write import OPAQUE, is_opaque
 
-    if background is not None or out is None or out.suffix.lower() not in OPAQUE:
+    if background is not None or suffix.lower() not in OPAQUE:
         return background is None
-    with open_img(source) as img:
-        return not all(map(is_opaque, read_frames(img, str(source))))
+    with open_img(img) as opened:
+        return not all(map(is_opaque, read_frames(opened)))
+
+# %% ../nbs/cli/00_cli.ipynb #c11own01
+def _own_suffix(img: "Path | _Named") -> str:
+    "Return the suffix for results in the format of an image; '.png' if images cannot be written in it."
+    from srfast.images.read import open_img
+    from srfast.images.write import WRITABLE
+
+    if isinstance(img, Path):
+        return img.suffix if img.suffix.lower() in WRITABLE else ".png"
+    with open_img(img) as opened:
+        suffix = f".{opened.format}".lower()
+    return suffix if suffix in WRITABLE else ".png"
+
+# %% ../nbs/cli/00_cli.ipynb #c11tgt01
+def _target(source: Path, suffix: str, request: _Request) -> Path:
+    "Return where the result goes: `-o`, in the folder `-o`, or beside the image."
+    out, name = request.out, f"{'stdin' if str(source) == '-' else source.stem}_{request.mark}{suffix}"
+    if out is None:
+        return source.parent / name
+    return out / name if _is_folder(out, len(request.pictures) > 1) else out
+
+# %% ../nbs/cli/00_cli.ipynb #c11nam01
+def _named_suffix(target: Path, wanted: str | None) -> str:
+    "Return the suffix of the format for a file that `-o` names; raise `ValueError` if `--format` is another one."
+    from srfast.images.write import WRITABLE, check_suffix, same_format
+
+    if wanted is None:
+        return check_suffix(target)
+    if target.suffix.lower() in WRITABLE and not same_format(target.suffix, wanted):
+        raise ValueError(f"{target}: expected a name ending in {wanted} for --format {wanted[1:]}, got {target.suffix!r}")
+    return wanted
 
 # %% ../nbs/cli/00_cli.ipynb #6fbfdfc0
-def _make_job(source: Path, out: Path | None, many: bool, mark: str, request: dict, background: str | None = None) -> _Job:
-    "Return the job for `source`; its target is `out`, in the folder `out`, or beside the image."
+def _make_job(source: Path, request: _Request) -> _Job:
+    "Return the job for `source`; a result that its own format cannot hold becomes a PNG, or a TIFF if it has pages."
     from srfast.core import ImageError
-    from srfast.images.write import WRITABLE, check_fits
+    from srfast.images.write import check_fits, writing_options
     from srfast.inference.upscaler import plan
 
-    planned = plan(source, **request)
-    (w, h), carried = planned.result, (planned.transparent and _is_transparent(source, out, background), planned.kind)
-    suffix = source.suffix if source.suffix.lower() in WRITABLE else ".png"
-    folder = source.parent if out is None else out
-    if out is not None and not _is_folder(out, many):
-        check_fits(out, (w, h), *carried, ", or --background white")
-        return _Job(source, out)
-    target = folder / f"{source.stem}_{mark}{suffix}"
+    img = _Job(source, source, "", request.data).img
+    planned = plan(img, **request.target, max_pixels_in=request.max_pixels, max_pixels_out=request.max_pixels)
+    suffix = request.suffix or _own_suffix(img)
+    target, stream = _target(source, suffix, request), str(request.out) == "-"
+    named = target == request.out and not stream
+    suffix = _named_suffix(target, request.suffix) if named else suffix
+    carried = (planned.transparent and _is_transparent(img, suffix, request.writing["background"]), planned.kind)
     try:
-        check_fits(target, (w, h), *carried)
+        check_fits(target, planned.result, *carried, ", or --background white", suffix[1:])
     except ImageError:
-        target = target.with_suffix(".tif" if carried[1] == "pages" else ".png")
-    return _Job(source, target)
+        if named or request.suffix:
+            raise
+        suffix = ".tif" if planned.kind == "pages" else ".png"
+        target = target if stream else target.with_suffix(suffix)
+    writing_options(suffix.lower(), request.writing["quality"])
+    return _Job(source, target, suffix[1:], request.data)
 
 # %% ../nbs/cli/00_cli.ipynb #a9c02e73
-def _check_target(job: _Job, force: bool, pictures: list[Path]) -> None:
+def _check_target(job: _Job, request: _Request) -> None:
     "Raise `ImageError` if the result must not be written to its target."
     from srfast.core import ImageError
 
     target, folder = job.target, job.target.parent
+    if str(target) == "-":
+        return
     if target.is_dir():
         raise ImageError(f"{target}: expected a file name, got a folder")
-    if target.exists() and target.samefile(job.source):
+    if target.exists() and job.source.exists() and target.samefile(job.source):
         raise ImageError(f"{target}: would overwrite the image itself; choose another name with -o")
-    if target.exists() and target.resolve() in {path.resolve() for path in pictures}:
+    if target.exists() and target.resolve() in {path.resolve() for path in request.pictures}:
         raise ImageError(f"{target}: would overwrite an input image; choose another place with -o")
-    if target.exists() and not force:
+    if target.exists() and not request.force:
         raise ImageError(f"{target}: already exists; use --force to overwrite it")
     if not folder.is_dir():
         raise ImageError(f"{folder}: no such folder; create it first")
@@ -133,11 +206,27 @@ def _parse_tile(text: str) -> int | str | None:
         raise ValueError(f"expected a tile of 'auto', 'whole' or a number of pixels, got {text!r}")
     return int(text)
 
+# %% ../nbs/cli/00_cli.ipynb #c11chk01
+def _check_streams(pictures: list[Path], out: Path | None) -> tuple[Path | None, bytes]:
+    "Return `-o` and what standard input holds; raise `ValueError` if several images would go to one file or stream."
+    from srfast.images.write import WRITABLE
+
+    count, streams = len(pictures), {str(path) for path in (*pictures, out)} & {"-"}
+    if count > 1 and streams:
+        raise ValueError(f"expected one image with - (standard input or output), got {count}")
+    if count > 1 and out is not None and out.suffix.lower() in WRITABLE and not out.is_dir():
+        raise ValueError(f"expected a folder for the results of {count} images, got -o {out}; name a folder, or upscale one image")
+    given = str(pictures[0]) == "-"
+    out = Path("-") if given and out is None else out
+    if str(out) == "-" and sys.stdout.isatty():
+        raise ValueError("expected a file or a pipe for the result, got a terminal; name a file with -o")
+    return out, _read_stdin() if given else b""
+
 # %% ../nbs/cli/00_cli.ipynb #b43536bf
 @app.command()
 def upscale(
-    pictures: Annotated[list[Path], typer.Argument(metavar="IN...", readable=False, help="Images to upscale.")],
-    out: Annotated[Optional[Path], typer.Option("-o", "--out", help="Result file, or folder for several images.")] = None,
+    pictures: Annotated[list[Path], typer.Argument(metavar="IN...", readable=False, help="Images to upscale; - is standard input.")],
+    out: Annotated[Optional[Path], typer.Option("-o", "--out", help="Result file, folder for several images, or - for stdout.")] = None,
     scale: Annotated[float, typer.Option(help="Scale factor, 1 to 16, such as 2.5.")] = 4,
     size: Annotated[Optional[str], typer.Option(help="Or this exact size, such as 1920x1080.")] = None,
     width: Annotated[Optional[int], typer.Option(help="Or this width in pixels; the height follows.")] = None,
@@ -150,28 +239,36 @@ def upscale(
     consistent: Annotated[bool, typer.Option("--consistent", help="Make the result match the input when scaled back down.")] = False,
     ensemble: Annotated[bool, typer.Option("--ensemble", help="Average 8 flips and rotations: better, 4 to 8 times slower.")] = False,
     detail: Annotated[float, typer.Option(help="0 = faithful, 1 = sharpest, with synthesised detail.")] = 0,
+    format: Annotated[Optional[str], typer.Option(help="Format of results, such as jpeg or tiff; default: by the name.")] = None,
+    quality: Annotated[Optional[int], typer.Option(min=1, max=100, help="Quality of JPEG, WebP and AVIF; default: 95, AVIF 90.")] = None,
     background: Annotated[Optional[str], typer.Option(help="Colour behind transparent pixels, such as white.")] = None,
+    max_pixels: Annotated[Optional[str], typer.Option(help="Most pixels of an image and of a result, such as 500MP.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing results.")] = False,
 ) -> None:
     "Upscale images. Each result is written beside its image, or to -o."
-    from srfast.images.write import parse_color
+    from srfast.images.write import format_suffix, parse_color
     from srfast.inference.upscaler import Upscaler, check_scale
 
-    request = dict(scale=check_scale(scale), size=_parse_size(size), width=width, height=height, longest=longest)
+    target = dict(scale=check_scale(scale), size=_parse_size(size), width=width, height=height, longest=longest)
     settings = dict(tile=_parse_tile(tile), device=device, precision=precision, consistent=consistent, ensemble=ensemble, detail=detail)
-    upscaler = Upscaler(model, **settings)
-    writing = dict(background=background and parse_color(background))
-    pictures = list(dict.fromkeys(pictures))
-    many = len(pictures) > 1
-    mark = size or next((f"{name[0]}{request[name]}" for name in ("width", "height", "longest") if request[name]), f"x{scale:g}")
+    writing = dict(background=background and parse_color(background), quality=quality)
+    mark = size or next((f"{name[0]}{target[name]}" for name in ("width", "height", "longest") if target[name]), f"x{scale:g}")
+    most, pictures = max_pixels and _amount(max_pixels), list(dict.fromkeys(pictures))
+    upscaler = Upscaler(model, **settings, max_pixels_in=most, max_pixels_out=most)
+    out, data = _check_streams(pictures, out)
+    request = _Request(pictures, out, mark, target, writing, format and format_suffix(format), force, most, data)
+    raise typer.Exit(_upscale_all(upscaler, request))
+
+# %% ../nbs/cli/00_cli.ipynb #c11all01
+def _upscale_all(upscaler: Callable, request: _Request) -> int:
+    "Upscale all images of a request and return the exit code."
     jobs: list[_Job] = []
-    codes = [_try(lambda: jobs.append(_make_job(picture, out, many, mark, request, background))) for picture in pictures]
+    codes = [_try(lambda: jobs.append(_make_job(picture, request))) for picture in request.pictures]
     distinct: list[_Job] = []
     codes += [_try(lambda: distinct.append(_check_distinct(job, jobs))) for job in jobs]
-    if distinct and out is not None and _is_folder(out, many):
-        out.mkdir(parents=True, exist_ok=True)
-    codes += [_try(_upscale_file, upscaler, job, request, force, pictures, writing) for job in distinct]
-    raise typer.Exit(max(codes))
+    if distinct and _is_folder(request.out, len(request.pictures) > 1):
+        request.out.mkdir(parents=True, exist_ok=True)
+    return max(codes + [_try(_upscale_file, upscaler, job, request) for job in distinct])
 
 # %% ../nbs/cli/00_cli.ipynb #913ec922
 def _try(work: Callable, *args) -> int:
@@ -196,20 +293,22 @@ def _log_lines(name: str, every: float = 5.0) -> Callable[[float], None]:
     return report
 
 # %% ../nbs/cli/00_cli.ipynb #b8e9a9b2
-def _upscale_file(upscaler: Callable, job: _Job, request: dict, force: bool, pictures: list[Path], writing: dict) -> None:
+def _upscale_file(upscaler: Callable, job: _Job, request: _Request) -> None:
     "Upscale one file and print where the result is."
     from srfast.core import is_watched
     from srfast.images.write import write_img
 
-    _check_target(job, force, pictures)
-    start = time.perf_counter()
-    img = upscaler(job.source, **request, progress=None if is_watched() else _log_lines(job.source.name))
+    _check_target(job, request)
+    start, stream = time.perf_counter(), str(job.target) == "-"
+    img = upscaler(job.img, **request.target, progress=None if is_watched() else _log_lines(job.img.name))
     try:
-        write_img(img, job.target, **writing)
-    except ValueError as e:
+        write_img(img, sys.stdout.buffer if stream else job.target, format=job.format, **request.writing)
+        sys.stdout.flush()
+    except (ValueError, BrokenPipeError) as e:
         raise RuntimeError(e) from e
     chosen = f"  {img.info['model']}" if "model" in img.info else ""
-    typer.echo(f"{job.target}  {img.width} x {img.height}  {time.perf_counter() - start:.1f} s{chosen}")
+    if not stream:
+        typer.echo(f"{job.target}  {img.width} x {img.height}  {time.perf_counter() - start:.1f} s{chosen}")
 
 # %% ../nbs/cli/00_cli.ipynb #9561c664
 @app.command()

@@ -113,6 +113,18 @@ REFUSED = {
     "result links to the picture": (2, "would overwrite", "upscale ok.png -o link.png --force"),
     "picture links to the result": (2, "would overwrite", "upscale link.png -o ok.png --force"),
     "result is a hard link of the picture": (2, "would overwrite", "upscale ok.png -o hard.png --force"),
+    "two pictures, one file": (2, "expected a folder for the results of 2 images, got -o x.png", "upscale ok.png alpha.png -o x.png"),
+    "two pictures, standard output": (2, "expected one image with - (standard input or output), got 2", "upscale ok.png alpha.png -o -"),
+    "standard input beside a picture": (2, "expected one image with - (standard input or output), got 2", "upscale ok.png - -o folder"),
+    "unknown format": (2, "expected a format of png, jpg", "upscale ok.png --format docx"),
+    "a format under another name": (2, "big.png: expected a name ending in .jpeg", "upscale ok.png -o big.png --format jpeg"),
+    "transparency in a format asked for": (2, "transparency", "upscale alpha.png --format jpeg"),
+    "quality without loss": (2, "got one for PNG; leave it out", "upscale ok.png --quality 90"),
+    "quality too high": (2, "--quality", "upscale ok.png --format jpeg --quality 101"),
+    "unknown colour": (2, "expected a colour such as white", "upscale alpha.png --background whte"),
+    "no number of pixels": (2, "expected an amount such as", "upscale ok.png --max-pixels many"),
+    "more pixels than asked for": (2, "expected at most 100 pixels, got 108", "upscale ok.png --max-pixels 100"),
+    "more pixels made than asked for": (2, "at most 400 pixels, got 48 x 36", "upscale ok.png --max-pixels 400"),
     "no folder for the result": (2, "nodir: no such folder", "upscale ok.png -o nodir/big.png"),
     "several pictures, a file as folder": (2, "text.png", "upscale ok.png alpha.png -o text.png"),
     "suffix that cannot be written": (2, "expected a name ending in .png", "upscale ok.png -o big.xyz"),
@@ -223,6 +235,48 @@ def test_wishes_are_met(folder, args, name, size):
     assert (done.returncode, done.stderr) == (0, "")
     with Image.open(folder / name) as img: assert img.size == size
     assert sum(p.is_file() for p in folder.rglob("*")) == 2
+
+
+def streamed(folder, *args, data):
+    return subprocess.run([*SRFAST, "upscale", *args], cwd=folder, capture_output=True, input=data, env=ENV)
+
+
+def test_standard_input_and_output(folder):
+    img = picture()
+    img.save(folder / "ok.jpg")
+    options = ["--scale", "2", "--model", "fast"]
+    for name, kind in (("ok.png", "PNG"), ("ok.jpg", "JPEG")):
+        assert srfast(folder, "upscale", name, *options, "-o", f"big_{name}").returncode == 0
+        done = streamed(folder, "-", *options, data=(folder / name).read_bytes())
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert done.stdout == (folder / f"big_{name}").read_bytes() and Image.open(io.BytesIO(done.stdout)).format == kind
+    done = streamed(folder, "ok.png", *options, "-o", "-", "--format", "webp", "--quality", "50", data=b"")
+    assert Image.open(io.BytesIO(done.stdout)).format == "WEBP"
+    assert streamed(folder, "-", *options, "-o", "folder", data=(folder / "ok.png").read_bytes()).returncode == 0
+    assert sorted(contents(folder)) == ["big_ok.jpg", "big_ok.png", "folder", "folder/stdin_x2.png", "ok.jpg", "ok.png"]
+    for data, said in ((b"", "got nothing"), (b"text", "standard input: expected an image")):
+        done = streamed(folder, "-", data=data)
+        assert (done.returncode, done.stdout) == (2, b"") and said in done.stderr.decode()
+    assert not (folder / "-").exists()
+
+
+def test_format_and_quality_of_results(folder):
+    assert srfast(folder, "upscale", "ok.png", "--scale", "2", "--format", "jpeg", "--quality", "40").returncode == 0
+    assert srfast(folder, "upscale", "ok.png", "--scale", "2", "--format", "jpeg", "-o", "folder/b.jfif").returncode == 2  # no such folder
+    assert srfast(folder, "upscale", "ok.png", "--scale", "2", "--format", "jpeg", "-o", "b.jfif").returncode == 0
+    assert Image.open(folder / "ok_x2.jpeg").format == Image.open(folder / "b.jfif").format == "JPEG"
+    assert (folder / "ok_x2.jpeg").stat().st_size < (folder / "b.jfif").stat().st_size
+
+
+def test_the_limits_of_pixels_are_named_and_can_be_set(folder):
+    picture(40, 40).save(folder / "large.png")
+    env = ENV | {"SRFAST_MAX_PIXELS_IN": "1000", "SRFAST_MAX_PIXELS_OUT": "1000"}
+    for name, said in (("large.png", "expected at most 1,000 pixels, got 1,600; to allow more, set SRFAST_MAX_PIXELS_IN"),
+                       ("ok.png", "expected a result of at most 1,000 pixels, got 48 x 36; to allow more, set SRFAST_MAX_PIXELS_OUT")):
+        done = subprocess.run([*SRFAST, "upscale", name], cwd=folder, capture_output=True, text=True, env=env)
+        assert (done.returncode, done.stderr) == (2, f"srfast: {name}: {said} or use --max-pixels\n")
+    wider = [*SRFAST, "upscale", "large.png", "--max-pixels", "26k"]
+    assert subprocess.run(wider, cwd=folder, capture_output=True, env=env).returncode == 0
 
 
 def test_nothing_to_do_is_said(folder):

@@ -66,9 +66,17 @@ def pillow_limit(max_pixels: int):
             Image.MAX_IMAGE_PIXELS = limit
 
 # %% ../../nbs/images/00_limits.ipynb #bf990eb9
+def more_pixels(
+    which: str,  # 'in' for images that are read, 'out' for results
+) -> str:  # ends the messages of `PixelLimitError`
+    "Return how to allow more pixels."
+    return f"; to allow more, set SRFAST_MAX_PIXELS_{which.upper()} or use --max-pixels"
+
+# %% ../../nbs/images/00_limits.ipynb #toolarge
 def too_large(max_pixels: int, got: int, frames: int = 1) -> PixelLimitError:
     "Return the error for an image of `got` pixels."
-    return PixelLimitError(f"expected at most {max_pixels:,} pixels, got {got:,}" + (f" in {frames} frames" if frames > 1 else ""))
+    several = f" in {frames} frames" if frames > 1 else ""
+    return PixelLimitError(f"expected at most {max_pixels:,} pixels, got {got:,}{several}{more_pixels('in')}")
 
 # %% ../../nbs/images/00_limits.ipynb #e269aa63
 @contextmanager

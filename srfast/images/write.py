@@ -50,7 +50,7 @@ _OPAQUE = ("JPEG", "BMP", "PPM")
 OPAQUE = tuple(suffix for suffix, (kind, _) in _SUFFIXES.items() if kind in _OPAQUE)
 
 # %% ../../nbs/images/06_write.ipynb #0a49ace0
-def _check_suffix(
+def check_suffix(
     path: str | Path,  # where the image is to be written
 ) -> str:  # in lower case
     "Return the suffix; raise `ImageError` with a list if images cannot be written under it."
@@ -68,16 +68,24 @@ def format_suffix(
         raise ValueError(f"expected a format of {', '.join(suffix[1:] for suffix in WRITABLE)}, got {format!r}")
     return f".{format.lower()}"
 
+# %% ../../nbs/images/06_write.ipynb #10564065
+def same_format(
+    suffix: str,  # one of `WRITABLE`, in any case
+    other: str,  # another one
+) -> bool:
+    "Return whether two suffixes stand for one format."
+    return _SUFFIXES[suffix.lower()][0] == _SUFFIXES[other.lower()][0]
+
 # %% ../../nbs/images/06_write.ipynb #51b62550
 def _target_suffix(path: str | Path | BinaryIO, format: str | None) -> str:
     "Return the suffix of `format`, or else that of the name of `path`."
     if format is not None:
         return format_suffix(format)
     if not hasattr(path, "write"):
-        return _check_suffix(path)
+        return check_suffix(path)
     if not isinstance(getattr(path, "name", None), str):
         raise ValueError("expected a format such as 'png' for a file without a name, got none")
-    return _check_suffix(path.name)
+    return check_suffix(path.name)
 
 # %% ../../nbs/images/06_write.ipynb #fcd47622
 def writing_options(
@@ -124,9 +132,10 @@ def check_fits(
     transparent: bool,  # whether it has transparency
     several: str = "",  # 'animation' or 'pages' if it has several frames
     hint: str = "",  # ends the message about transparency
+    format: str | None = None,  # such as 'png' or 'jpeg'; None: by the suffix
 ) -> None:
     "Raise `ImageError` if the format of `path` cannot hold such an image."
-    _check_kind(str(path), _SUFFIXES[_check_suffix(path)][0], size, transparent, several, hint)
+    _check_kind(str(path), _SUFFIXES[_target_suffix(path, format)][0], size, transparent, several, hint)
 
 # %% ../../nbs/images/06_write.ipynb #09a76607
 def parse_color(

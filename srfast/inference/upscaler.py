@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from ..core import ImageError, PixelLimitError, Progress, fork_safe, part_of_progress, pick_device, wants_bf16
 from ..images.backproject import backproject
 from ..images.estimate import estimate
-from ..images.limits import pixel_limit, source_name
+from ..images.limits import more_pixels, pixel_limit, source_name
 from ..images.planes import Planes, bleed, enlarged_info, join_img, split, split_img
 from ..images.read import frame_count, gather, open_img, read_frames, upright_size
 from ..images.resize import imresize
@@ -121,7 +121,7 @@ def _check_pixels(w: int, h: int, frames: int, limit: int, name: str) -> None:
     "Raise `PixelLimitError` if all frames of a result together have more than `limit` pixels."
     if w * h * frames > limit:
         several = f" in {frames} frames" if frames > 1 else ""
-        raise PixelLimitError(f"{name}: expected a result of at most {limit:,} pixels, got {w} x {h}{several}")
+        raise PixelLimitError(f"{name}: expected a result of at most {limit:,} pixels, got {w} x {h}{several}{more_pixels('out')}")
 
 # %% ../../nbs/inference/03_upscaler.ipynb #8c1edfbf
 def _plan_img(img: Image.Image, name: str, target: dict, limit: int) -> Plan:
@@ -253,7 +253,7 @@ def _upscale_frames(upscaler, img: Image.Image, name: str, target: dict, maps: l
             _check_pixels(*shape[::-1], 1, limit, name)
             made += shape[0] * shape[1]
             if made > limit:
-                raise PixelLimitError(f"{name}: expected a result of at most {limit:,} pixels, got {made:,} and more")
+                raise PixelLimitError(f"{name}: expected a result of at most {limit:,} pixels, got {made:,} and more{more_pixels('out')}")
             upscaler = upscaler.suited(img)  # the first frame decides for all
             if not results:
                 _warn_if_unchanged(upscaler, frame.size[::-1], shape, name)

@@ -42,8 +42,8 @@ def sentence(
     error: Exception,  # any error
     name: str,  # what its message begins with
 ) -> str:  # message for people
-    "Return the message of `error` without the name of the file."
-    return str(error).removeprefix(f"{name}: ")
+    "Return the message of `error` without the name of the file, and without what only the owner of the server can set."
+    return str(error).removeprefix(f"{name}: ").partition("; to allow more")[0]
 
 # %% ../../nbs/web/00_worker.ipynb #c5881ebd
 def _do(task: dict, tell: Callable[[float], None]) -> dict:
