@@ -247,7 +247,7 @@ def test_sizes_are_checked_before_anything_is_trained(tmp_path, monkeypatch):
     monkeypatch.setattr(Recipe, "read", begun)
     wanted = "stage 'frozen 256': expected images of at least 256 x 256 pixels, got none: the largest has 178 x 218"
     for call in (train, run_workflow):
-        with pytest.raises(ImageError, match=f"{wanted}; use larger images, or a size of at most 176"):
+        with pytest.raises(ImageError, match=f"{wanted}; choose a size of at most 176"):
             call(recipe, tmp_path, tmp_path / "run")
     assert not (tmp_path / "run").exists()
     fitted = recipe.fit_sizes(tmp_path)

@@ -130,7 +130,7 @@ def check_sizes(
     if size and min(size) < stage.size:
         wanted = f"stage {stage.name!r}: expected images of at least {stage.size} x {stage.size} pixels"
         most = min(size) // (step := math.lcm(*self.scales, self.scale)) * step
-        advice = f"use larger images, or a size of at most {most} (recipe.fit_sizes(data) sets it)"
+        advice = f"choose a size of at most {most} (recipe.fit_sizes(data) sets it), or larger images"
         raise ImageError(f"{wanted}, got none: the largest has {size[0]} x {size[1]}; {advice}")
 
 # %% ../../nbs/training/07_trainer.ipynb #trainer-fit-sizes
