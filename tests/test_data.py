@@ -17,6 +17,7 @@ from srfast.core import ImageError
 from srfast.data.pairs import find_pictures, read_rgb
 from srfast.data.datasets import Archive, NamedSet, find_set
 from srfast.images.degrade import Degradation
+from srfast.training.gan import GanRecipe
 from srfast.training.recipes import get_recipe
 from srfast.images.resize import imresize
 from srfast.training.runs import Run
@@ -237,3 +238,27 @@ def test_the_workflow_takes_small_pictures(pictures, tmp_path):
     assert table.pictures.tolist() == [3] * 5 and table["size"].tolist() == [64, 64, 96, 96, 96]
     assert sorted(Image.open(f).size for f in (tmp_path / "run/generated").iterdir()) == [(48, 48), (64, 64), (64, 64)]
     assert table.psnr.min() > 12
+
+
+def test_sizes_are_checked_before_anything_is_trained(tmp_path, monkeypatch):
+    for i in range(6): Image.new("RGB", (178, 218)).save(tmp_path / f"{i}.jpg")  # as in CelebA
+    recipe, begun = get_recipe("faces_unet_gan"), lambda *args, **kwargs: pytest.fail("the training has begun")
+    monkeypatch.setattr(GanRecipe, "create", lambda self: None)
+    monkeypatch.setattr(Recipe, "read", begun)
+    wanted = "stage 'frozen 256': expected images of at least 256 x 256 pixels, got none: the largest has 178 x 218"
+    for call in (train, run_workflow):
+        with pytest.raises(ImageError, match=f"{wanted}; choose a size of at most 176"):
+            call(recipe, tmp_path, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    fitted = recipe.fit_sizes(tmp_path)
+    fitted.check_sizes(tmp_path)
+    assert [stage.size for stage in fitted.stages] == [64, 64, 128, 128, 160, 160, 160, 160, 160, 160]
+    assert fitted.fit_sizes(tmp_path) == fitted
+    with pytest.raises(pytest.fail.Exception, match="the training has begun"): train(fitted, tmp_path, tmp_path / "run")
+
+
+def test_sizes_of_the_upsampler_are_checked_before_the_generator_is_trained(pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr("srfast.training.workflow.train", lambda *args, **kwargs: pytest.fail("the training has begun"))
+    first, second = (Recipe(name, "lr_unet", 2, (Stage(name, size),)) for name, size in (("one", 32), ("two", 512)))
+    with pytest.raises(ImageError, match="stage 'two': expected images of at least 512 x 512"):
+        run_workflow(first, pictures, tmp_path / "run", upsampler=second)

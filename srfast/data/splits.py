@@ -158,6 +158,25 @@ def folder_of(
     "Return the folder of the images."
     return find_set(str(data)) if str(data) in SETS and not Path(data).exists() else Path(data)
 
+# %% ../../nbs/data/05_splits.ipynb #splits-largest
+def largest_size(
+    data: str | Path | tuple,  # as for `read_split`
+    enough: int,  # shorter side that ends the search, pixels
+) -> tuple[int, int] | None:  # width and height; None if `data` holds no images, such as a file of patches
+    "Return the size of the image with the longest shorter side, from the headers; stop at the first that is large enough."
+    best = None
+    try:
+        files = find_pictures(folder_of(data[-1] if isinstance(data, (tuple, list)) else data))
+    except ImageError:  # `read_split` says what is wrong
+        return None
+    for size in filter(None, map(_size, files)):
+        if min(size) < 16:  # `read_rgb` takes none of these
+            continue
+        best = size if best is None or min(size) > min(best) else best
+        if min(best) >= enough:
+            break
+    return best
+
 # %% ../../nbs/data/05_splits.ipynb #c928c677
 def keep_out(
     files: list[Path],  # at least 2

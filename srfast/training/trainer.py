@@ -6,6 +6,7 @@
 __all__ = ['Recipe', 'bicubic_psnr', 'start_from', 'train']
 
 # %% ../../nbs/training/07_trainer.ipynb #000a06bf
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,10 +21,10 @@ from fastai.learner import Learner
 from fastcore.basics import patch
 from torch import Tensor, nn
 
-from ..core import find_name, pick_device, set_seed, wants_bf16
+from ..core import ImageError, find_name, pick_device, set_seed, wants_bf16
 from ..data.loaders import patch_dataloaders
 from ..data.pairs import Pair, make_pair, read_rgb, shrink_to
-from ..data.splits import Split, read_split
+from ..data.splits import Split, largest_size, read_split
 from ..images.degrade import Degradation
 from ..images.metrics import psnr
 from ..images.resize import imresize
@@ -116,6 +117,33 @@ def loaders(
     split = split.shrunk_to(stage.size, self.seed) if stage.whole else split
     batches = stage.size, stage.bs, stage.steps, seed, first, valid_size
     return patch_dataloaders(split.train, split.valid, *batches, split.degradation, self.symmetries, self.colors)
+
+# %% ../../nbs/training/07_trainer.ipynb #trainer-check-sizes
+@patch
+def check_sizes(
+    self: Recipe,
+    data: str | Path | Sequence[str | Path],  # as for `read`
+) -> None:
+    "Raise `ImageError` if no image is large enough for a stage; drawn pages are large enough for any."
+    stage = max(self.stages, key=lambda stage: stage.size)
+    size = None if self.drawn else largest_size(data, stage.size)
+    if size and min(size) < stage.size:
+        wanted = f"stage {stage.name!r}: expected images of at least {stage.size} x {stage.size} pixels"
+        most = min(size) // (step := math.lcm(*self.scales, self.scale)) * step
+        advice = f"choose a size of at most {most} (recipe.fit_sizes(data) sets it), or larger images"
+        raise ImageError(f"{wanted}, got none: the largest has {size[0]} x {size[1]}; {advice}")
+
+# %% ../../nbs/training/07_trainer.ipynb #trainer-fit-sizes
+@patch
+def fit_sizes(
+    self: Recipe,
+    data: str | Path | Sequence[str | Path],  # as for `read`
+) -> "Recipe":
+    "Return the recipe with no stage larger than the largest image allows, in multiples of 32 pixels where possible."
+    size, step = largest_size(data, max(stage.size for stage in self.stages)), math.lcm(*self.scales, self.scale)
+    most = min(size) if size else math.inf
+    step = math.lcm(step, 32) if most >= math.lcm(step, 32) else step
+    return replace(self, stages=[s if s.size <= most else replace(s, size=most // step * step) for s in self.stages])
 
 # %% ../../nbs/training/07_trainer.ipynb #cf5370c2
 def psnr_y(
@@ -351,7 +379,9 @@ def train(
     "Train `recipe` on the images in `data`, or resume the run in `out`. When stopped, save and raise `KeyboardInterrupt`."
     run, device, recipe = Run(out), pick_device(device), recipe.only(stages) if stages else recipe
     set_seed(recipe.seed)
-    net, split = recipe.create(), recipe.read(data)
+    net = recipe.create()
+    recipe.check_sizes(data)  # from the headers: reading may take minutes
+    split = recipe.read(data)
     for index in range(len(recipe.stages)):
         recipe.learner(net, split, index).create_opt()  # finds errors of later stages before the first starts
     config = dict(recipe=asdict(recipe), data=split.fingerprint, init=str(init) if init else None)

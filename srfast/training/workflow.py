@@ -85,6 +85,8 @@ def run_workflow(
     "Train generator, critic and up-sampler, and write results and a table."
     recipe, out = get_recipe(recipe) if isinstance(recipe, str) else recipe, Path(out)
     upsampler = upsampler or get_recipe("upsampler_small" if recipe.name.endswith("_small") else "upsampler")
+    for each in (recipe, upsampler):
+        each.check_sizes(data)
     run = train(recipe, data, out, **kwargs)
     second = train(upsampler, data, out / "upsampler", **kwargs)
     side = recipe.stages[-1].size
