@@ -5,8 +5,10 @@
     python benchmarks/fuzz.py --inputs 200000 --csv data/results/tables/fuzz.csv
     python benchmarks/fuzz.py --first 1234 --inputs 1        # one input again: its number and the seed determine it
 
-An input passes if it gives an image of the right size or an `ImageError`. Any other exception, more than 20 seconds of
-processor time, or memory above twice the documented bound is a failure.
+An input passes if it gives an `ImageError`, the result of the undamaged original ("unchanged"), or another result of the right
+size from a file that is whole by every test it offers ("changed": a JPEG has no checksums). Then Pillow opens the file and
+decodes all frames without a complaint, its checksums are right if it is a PNG, and a still image has the pixels that Pillow
+finds. Anything else, more than 20 seconds of processor time, or memory above twice the documented bound is a failure.
 """
 import argparse
 import faulthandler
@@ -18,13 +20,15 @@ import sys
 import tempfile
 import warnings
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 MAX_IN, MAX_OUT, SCALE, SECONDS = 65536, 262144, 2, 20
 FIXED, PER_PIXEL = 16 << 20, 64  # the promise: bytes beside a warm process, bytes a pixel read or made
+OUTCOMES = ("unchanged", "changed", "refused", "failed")
 TEMPTING = (0, 1, 2, 3, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 
@@ -135,14 +139,49 @@ def sizes_allowed(data: bytes) -> set:
     return {(w, h), (h, w)}
 
 
-def attempt(upscaler, data: bytes) -> str:
-    """'enlarged', 'refused', or what went wrong."""
+def pixels(img) -> list:
+    """Mode, size and bytes of every frame."""
+    return [(frame.mode, frame.size, frame.tobytes()) for frame in getattr(img, "frames", [img])]
+
+
+def has_right_sums(data: bytes) -> bool:
+    """Whether the checksum of every chunk of a PNG fits, up to its end; true for other files."""
+    return data[:4] != b"\x89PNG" or with_right_sums(data) == data
+
+
+def fault(data: bytes) -> str:
+    """What is wrong with a file that `read_img` reads, by its own checks and by what Pillow alone finds in it; '' if nothing."""
+    from srfast import read_img
+    from srfast.images.limits import FORMATS
+
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as img:
+            for number in range(getattr(img, "n_frames", 1)):
+                img.seek(number)
+                img.load()
+            seen = img.copy() if number == 0 and img.mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK") else None
+    except Exception as e:
+        return f"Pillow refuses the file ({type(e).__name__}: {e})"
+    if not has_right_sums(data): return "a checksum is wrong"
+    if seen is None: return ""
+    with suppress(Exception): seen = ImageOps.exif_transpose(seen)  # damaged EXIF is dropped
+    read = read_img(data)
+    visible = np.asarray(read.convert("RGBA"))[..., 3] > 0  # a GIF may leave part of its area uncovered, which Pillow fills
+    seen, read = (np.asarray(each.convert("RGB")).astype(int) for each in (seen, read))
+    if seen.shape != read.shape: return "Pillow finds another size"
+    return "Pillow finds other pixels" if (np.abs(seen - read)[visible] > 1).any() else ""  # 1: 16 bits are rounded
+
+
+def attempt(upscaler, data: bytes, wanted: list | None = None) -> str:
+    """'unchanged' if the result has the pixels `wanted`, 'changed', 'refused', or what went wrong."""
     from srfast import ImageError
 
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         result = upscaler(data, SCALE)
-        return "enlarged" if result.size in sizes_allowed(data) else f"size {result.size}, expected one of {sizes_allowed(data)}"
+        if result.size not in sizes_allowed(data): return f"size {result.size}, expected one of {sizes_allowed(data)}"
+        if pixels(result) == wanted: return "unchanged"
+        return f"wrong pixels: {found}" if (found := fault(data)) else "changed"
     except ImageError:
         return "refused"
     except (Exception, TookTooLong) as e:
@@ -179,17 +218,18 @@ def fuzz(first: int, inputs: int, seed: int, folder: Path) -> tuple:
     """(name of the original -> counts, failures as lines, most memory above a warm process in bytes)."""
     pool, upscaler = originals(), prepare(folder)
     for name, data in pool.items():
-        if (outcome := attempt(upscaler, data)) != "enlarged": raise SystemExit(f"the undamaged {name} was not enlarged: {outcome}")
-    counts, failures, before = {name: {"enlarged": 0, "refused": 0, "failed": 0} for name in pool}, [], peak()
+        if (outcome := attempt(upscaler, data)) != "changed": raise SystemExit(f"the undamaged {name} was not enlarged: {outcome}")
+    wanted = {name: pixels(upscaler(data, SCALE)) for name, data in pool.items()}
+    counts, failures, before = {name: dict.fromkeys(OUTCOMES, 0) for name in pool}, [], peak()
     bound, stopped = FIXED + PER_PIXEL * (MAX_IN + MAX_OUT), []
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))  # asked to stop, it counts what it has done
     for number in range(first, first + inputs):
         if stopped: break
         name, data = damaged(np.random.default_rng([seed, number]), pool)
-        outcome = attempt(upscaler, data)
+        outcome = attempt(upscaler, data, wanted[name])
         if peak() - before > 2 * bound:
             outcome, before = f"{(peak() - before) >> 20} MB, more than twice the bound of {bound >> 20} MB", peak()
-        if outcome not in ("enlarged", "refused"):
+        if outcome not in OUTCOMES[:-1]:
             failures.append(f"input {number} of seed {seed}, from {name}: {outcome}")
             outcome = "failed"
         counts[name][outcome] += 1
@@ -220,7 +260,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         counts, failures, memory = fuzz(args.first, args.inputs, args.seed, Path(folder))
     if args.csv: write_csv(args.csv, counts, memory >> 20)
-    totals = {key: sum(found[key] for found in counts.values()) for key in ("enlarged", "refused", "failed")}
+    totals = {key: sum(found[key] for found in counts.values()) for key in OUTCOMES}
     summary = ", ".join(f"{n} {key}" for key, n in totals.items())
     print(*failures, f"{sum(totals.values())} inputs: {summary}; {memory >> 20} MB", sep="\n")
     return 1 if failures else 0

@@ -1,4 +1,4 @@
-"""Two thousand damaged pictures: each is enlarged or refused, and nothing else happens."""
+"""Two thousand damaged pictures: each is enlarged right or refused, and nothing else happens."""
 import subprocess
 import sys
 
@@ -28,9 +28,10 @@ def test_twenty_originals_of_ten_formats_are_damaged_the_same_way_each_time():
 @pytest.mark.parametrize("broken, told", [
     ("raise KeyError('x')", "KeyError"),
     ("return __import__('PIL.Image').Image.new('L', (1, 1))", "size (1, 1)"),
+    ("return __import__('PIL.Image').Image.new('RGB', sorted(fuzz.sizes_allowed(img))[0])", "wrong pixels"),
     ("kept.append(b'x' * (400 << 20))", "twice the bound"),
     ("while True: pass", "TookTooLong"),
-], ids=["exception", "size", "memory", "hang"])
+], ids=["exception", "size", "pixels", "memory", "hang"])
 def test_the_fuzzer_notices(broken, told):
     """The same tool with a fault put into `upscale`."""
     code = f"""
@@ -40,7 +41,7 @@ import fuzz, srfast
 fuzz.SECONDS, plain, kept, calls = .2, srfast.Upscaler.__call__, [], []
 def broken(self, img, *args, **options):
     calls.append(1)
-    if len(calls) > 40:
+    if len(calls) > 45:
         {broken}
     return plain(self, img, *args, **options)
 srfast.Upscaler.__call__ = broken

@@ -19,7 +19,7 @@ from torch.nn.functional import softplus
 
 from ..core import ImageError
 from .limits import named_errors, source_name
-from .read import open_img
+from .read import decode, open_img
 from .planes import image_bytes
 
 # %% ../../nbs/images/08_estimate.ipynb #ba21d79a
@@ -34,7 +34,7 @@ def _read(img) -> tuple[np.ndarray, np.ndarray | None]:
     steps = None
     if isinstance(img, Image.Image):
         with named_errors("the given image"):
-            img.load()
+            decode(img)
         steps = getattr(img, "quantization", {}).get(0)
     values = image_bytes(img)
     if min(values.shape[:2]) < _SMALLEST:

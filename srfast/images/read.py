@@ -12,6 +12,7 @@ import re
 import struct
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ..core import ImageError, PixelLimitError
 from .exif import coded_profile, exif_bytes, file_texts, tiff_folder, upright_xmp
 from .limits import DAMAGE, FORMATS, named_errors, pillow_limit, pixel_limit, source_name, too_large
-from .sixteen import clear_where, deep_picture, drop_other_palette, deep_values, is_deep, lower_bytes, Picture, raw_mode, whole_values
+from .sixteen import clear_where, compose, deep_picture, deep_values, drop_other_palette, gif_parts, is_deep, lower_bytes
+from .sixteen import Part, Picture, png_chunks, png_parts, raw_mode, whole_values
 
 # %% ../../nbs/images/03_read.ipynb #31bfd8e3
 def _source_file(src):
@@ -182,6 +184,32 @@ def _is_sideways(img: Image.Image) -> bool:
     except DAMAGE:
         return False
 
+# %% ../../nbs/images/03_read.ipynb #8cd3e2af
+def _check_sums(img: Image.Image) -> None:
+    "Raise `ImageError` if a checksum of an undecoded PNG is wrong."
+    at = img.fp.tell()
+    for _ in png_chunks(img.fp):
+        pass
+    img.fp.seek(at)
+
+# %% ../../nbs/images/03_read.ipynb #7be2149d
+def decode(img: Image.Image) -> bool:
+    "Decode the current frame, and return whether EXIF asks for a quarter turn; after an error, raise one again each time."
+    file, sideways = getattr(img, "filename", ""), img.format == "TIFF" and _is_sideways(img)
+    try:
+        if img.format == "PNG" and getattr(img, "tile", None) and img.fp:
+            _check_sums(img)
+        if sideways:  # with a filename Pillow would map the file to memory and get the turn wrong
+            img.filename = ""
+        img.load()
+    except Exception:
+        img.im = None  # half decoded
+        raise
+    finally:
+        if sideways:
+            img.filename = file
+    return sideways or img.format != "TIFF" and _is_sideways(img)
+
 # %% ../../nbs/images/03_read.ipynb #7f6d628d
 def _turned(img: Image.Image) -> Image.Image:
     "Return a copy turned as EXIF says, with the tag reset, also in XMP; damaged EXIF is dropped."
@@ -213,6 +241,53 @@ def _turned_deep(deep: np.ndarray, img: Image.Image) -> np.ndarray:
         half.info = dict(img.info)
     return whole_values(*map(_turned, halves), "")
 
+# %% ../../nbs/images/03_read.ipynb #aef504c1
+def _is_composed(img: Image.Image) -> bool:
+    "Return whether `img` is an APNG, an animated GIF, or a GIF whose only frame leaves some of it uncovered."
+    if img.format == "GIF" and getattr(img, "_fp", None):
+        return img.n_frames > 1 or img.dispose_extent != (0, 0, *img.size)
+    return img.format == "PNG" and getattr(img, "n_frames", 1) > 1
+
+# %% ../../nbs/images/03_read.ipynb #bf0615d2
+def _part_values(part: Part, kind: str, limit: int) -> np.ndarray:
+    "Return a decoded part: grey and alpha or, for a GIF always, RGBA (H, W, C); of 16 bits if the file has them."
+    with pillow_limit(limit):
+        still = Image.open(io.BytesIO(part.file), formats=(kind,))
+    still = upright(still)
+    deep, grey = deep_values(still), still.mode in ("1", "L", "LA") and kind != "GIF"
+    if still.mode.startswith("I;16"):
+        deep = np.asarray(still)[..., None].astype(np.uint16)
+    if deep is None:
+        return np.asarray(still.convert("LA" if grey else "RGBA"))
+    return deep if deep.shape[2] in (2, 4) else np.concatenate([deep, np.full_like(deep[..., :1], 65535)], -1)
+
+# %% ../../nbs/images/03_read.ipynb #c01726e3
+def _values_img(values: np.ndarray, transparent: bool, info: dict) -> Image.Image:
+    "Return the image of values (H, W, C) with alpha; without alpha if nothing is transparent and nothing in the file says so."
+    if not transparent and (values[..., -1] == np.iinfo(values.dtype).max).all():
+        values = np.ascontiguousarray(values[..., :-1])
+    if values.dtype == np.uint16 and values.shape[2] > 1:
+        return deep_picture(values, {2: "LA", 3: "RGB", 4: "RGBA"}[values.shape[2]], info)
+    img = Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
+    img.info = info
+    return img
+
+# %% ../../nbs/images/03_read.ipynb #d12837f4
+def _composed_frames(img: Image.Image, name: str, limit: int) -> Iterator[Image.Image]:
+    "Yield the frames of an APNG or a GIF, upright."
+    with named_errors(name):
+        at = img._fp.tell()
+        size, parts = (png_parts if img.format == "PNG" else gif_parts)(img._fp)
+        img._fp.seek(at)
+        if len(parts) < img.n_frames:
+            raise ImageError(f"expected {img.n_frames} frames, got {len(parts)}")
+        parts = parts[: img.n_frames]
+        info = {key: value for key, value in img.info.items() if key != "transparency"}
+        transparent = img.format == "PNG" and img.has_transparency_data
+        for part, values in zip(parts, compose(size, parts, lambda part: _part_values(part, img.format, limit))):
+            frame = _values_img(values, transparent, info | ({"duration": part.duration} if len(parts) > 1 else {}))
+            yield upright(frame.convert("1") if img.mode == "1" and frame.mode == "L" else frame, name)
+
 # %% ../../nbs/images/03_read.ipynb #835a4be5
 _FEW_GREYS = {"L;2": 85, "L;4": 17}  # Pillow stretches 2- and 4-bit greys to 255, but not the transparent value
 
@@ -239,15 +314,12 @@ def upright(
     name: str = "the given image",  # begins error messages
 ) -> Image.Image:  # a decoded copy; a `Picture` if it has more than PIL can hold
     "Return the current frame of `img`, decoded and upright; raise `ImageError` if it is damaged. Damaged EXIF is dropped."
+    if _is_composed(img) and img.tile:
+        return next(islice(_composed_frames(img, name, pixel_limit("in")), img.tell(), None))
     with named_errors(name):
         drop_other_palette(img)
         raw, deep, negative = raw_mode(img), deep_values(img), _is_negative(img)
-        low, sideways = lower_bytes(img) if is_deep(img) else None, _is_sideways(img)
-        if sideways and img.format == "TIFF":  # with a filename Pillow would map the file to memory and get the turn wrong
-            file, img.filename = img.filename, ""
-            img.load()
-            img.filename = file
-        img.load()
+        low, sideways = lower_bytes(img) if is_deep(img) else None, decode(img)
         if 0 in img.size:
             raise ImageError(f"expected at least 1 x 1 pixels, got {img.width} x {img.height}")
         deep = None if deep is None else _turned_deep(deep, img)
@@ -281,6 +353,11 @@ def read_frames(
         yield from (upright(frame, name) for frame in img.as_shown())
         return
     limit, seen, numbers, current = pixel_limit("in", max_pixels), 0, list(_frames(img)), img.tell()
+    if _is_composed(img):
+        if (total := len(numbers) * _weight(img.size, len(numbers))) > limit:
+            raise PixelLimitError(f"{name}: {too_large(limit, total, len(numbers))}")
+        yield from _composed_frames(img, name, limit)
+        return
     for count, number in enumerate(numbers, 1):
         if number != img.tell():
             with named_errors(name), pillow_limit(limit):

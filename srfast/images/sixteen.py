@@ -7,8 +7,12 @@ __all__ = ['Picture', 'deep_values']
 
 # %% ../../nbs/images/02_sixteen.ipynb #3207f843
 import io
+import struct
 import sys
 import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -34,8 +38,8 @@ def is_deep(img: Image.Image) -> bool:
         raise ImageError(f"expected a TIFF with interleaved channels, got separate planes of {bits} bits; save it as PNG")
     if raw[-4:] not in _LOWER or img.mode not in ("RGB", "RGBA", "CMYK"):
         return False
-    if raw.startswith("RGBa") or (img.format == "PNG" and img.n_frames > 1):
-        warnings.warn("16-bit colour becomes 8-bit: Pillow reads animations and premultiplied colour with 8 bits only", stacklevel=2)
+    if raw.startswith("RGBa"):
+        warnings.warn("16-bit colour becomes 8-bit: Pillow reads premultiplied colour with 8 bits only", stacklevel=2)
         return False
     return True
 
@@ -138,3 +142,156 @@ def whole_values(high: Image.Image, low: Image.Image, raw: str) -> np.ndarray:
     "Return (H, W, C) uint16 from upper and lower bytes, or from `low` alone where it holds both bytes of grey and alpha."
     low = np.asarray(low).astype(np.uint16)
     return low[..., ::2] * 256 + low[..., 1::2] if raw == "LA;16B" else np.asarray(high).astype(np.uint16) * 256 + low
+
+# %% ../../nbs/images/02_sixteen.ipynb #f14e5046
+KEEP, CLEAR, RESTORE = 0, 1, 2
+
+# %% ../../nbs/images/02_sixteen.ipynb #0a6f7157
+@dataclass(frozen=True)
+class Part:
+    "A frame as the file holds it: a rectangle, and how it changes the canvas."
+
+    file: bytes  # PNG or GIF of the rectangle alone
+    box: tuple[int, int, int, int]  # x, y, width and height in pixels
+    dispose: int = KEEP  # what becomes of the rectangle after it was shown: KEEP, CLEAR or RESTORE
+    over: bool = True  # whether the canvas shows through its transparent pixels
+    duration: float = 0  # milliseconds
+
+# %% ../../nbs/images/02_sixteen.ipynb #1b808268
+def _mixed(below: np.ndarray, above: np.ndarray) -> np.ndarray:
+    "Return `above` mixed with `below`, both (N, C) with alpha last and not multiplied into the colours."
+    top = np.iinfo(above.dtype).max
+    alpha = above[..., -1:] / top
+    rest = below[..., -1:] / top * (1 - alpha)
+    total = alpha + rest
+    color = (above[..., :-1] * alpha + below[..., :-1] * rest) / total
+    return np.rint(np.concatenate([color, total * top], -1)).astype(above.dtype)
+
+# %% ../../nbs/images/02_sixteen.ipynb #e2394805
+def _over(below: np.ndarray, above: np.ndarray) -> np.ndarray:
+    "Return `above` (H, W, C) drawn over `below`, row by row where it is translucent: the mean takes eight bytes a value."
+    result, alpha = np.where(above[..., -1:] > 0, above, below), above[..., -1]
+    translucent = (alpha > 0) & (alpha < np.iinfo(above.dtype).max) & (below[..., -1] > 0)
+    for row in np.flatnonzero(translucent.any(1)):
+        at = row, translucent[row]
+        result[at] = _mixed(below[at], above[at])
+    return result
+
+# %% ../../nbs/images/02_sixteen.ipynb #2c919379
+def compose(
+    size: tuple[int, int],  # (width, height) of the canvas
+    parts: list[Part],
+    decode: Callable[[Part], np.ndarray],  # returns the rectangle (H, W, C), 8 or 16 bits, alpha last
+) -> Iterator[np.ndarray]:  # (H, W, C); what lies outside the canvas is cut off
+    "Yield the canvas after each part."
+    canvas = None
+    for part in parts:
+        values = decode(part)
+        if canvas is None:
+            canvas = np.zeros((*size[::-1], values.shape[2]), values.dtype)
+        x, y, w, h = part.box
+        area = canvas[y : y + h, x : x + w]
+        values, before = values[: area.shape[0], : area.shape[1]], area.copy()
+        area[:] = _over(area, values) if part.over else values
+        yield canvas.copy()
+        if part.dispose == CLEAR:
+            area[:] = 0
+        elif part.dispose == RESTORE:
+            area[:] = before
+
+# %% ../../nbs/images/02_sixteen.ipynb #5fc4c6ac
+_CHECKED = (b"IHDR", b"PLTE", b"tRNS", b"acTL", b"fcTL", b"IDAT", b"fdAT")
+
+# %% ../../nbs/images/02_sixteen.ipynb #60d5d7bd
+def png_chunks(file) -> Iterator[tuple[bytes, bytes]]:
+    "Yield name and body of the chunks of a PNG; raise `ImageError` if the checksum of one that determines pixels is wrong."
+    end, at = file.seek(0, 2), 8
+    while at + 8 <= end:
+        file.seek(at)
+        size, name = struct.unpack(">I4s", file.read(8))
+        body, checksum = (file.read(size), file.read(4)) if at + 12 + size <= end else (b"", b"")
+        if name in _CHECKED and zlib.crc32(body, zlib.crc32(name)).to_bytes(4, "big") != checksum:
+            raise ImageError(f"expected whole chunks, got {name.decode()} {'with a wrong checksum' if checksum else 'cut short'}")
+        if name == b"IEND" or not checksum:
+            return
+        yield name, body
+        at += 12 + size
+
+# %% ../../nbs/images/02_sixteen.ipynb #71e6e8ce
+def _png(*chunks: tuple[bytes, bytes]) -> bytes:
+    "Return a PNG file of these chunks, name and body, and an end."
+    parts = [(name, body, zlib.crc32(body, zlib.crc32(name))) for name, body in (*chunks, (b"IEND", b""))]
+    packed = (struct.pack(">I", len(body)) + name + body + struct.pack(">I", checksum) for name, body, checksum in parts)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+# %% ../../nbs/images/02_sixteen.ipynb #82f7f9df
+def _png_part(header: bytes, colors: list, control: bytes | None, data: list[bytes]) -> Part:
+    "Return a part of a PNG; without `control` it is the still image that viewers without animation show."
+    width, height = struct.unpack_from(">2I", header)
+    still = width, height, 0, 0, 0, 1, CLEAR, 0
+    w, h, x, y, top, bottom, dispose, blend = still if control is None else struct.unpack(">4x4I2H2B", control)
+    if not 0 < w <= width - x or not 0 < h <= height - y or dispose > 2 or blend > 1:
+        found = f"{w} x {h} at ({x}, {y}), disposal {dispose}, blend {blend}"
+        raise ImageError(f"expected frames within {width} x {height} pixels, got {found}")
+    file = _png((b"IHDR", struct.pack(">2I", w, h) + header[8:]), *colors, (b"IDAT", b"".join(data)))
+    return Part(file, (x, y, w, h), dispose, blend == 1, 1000 * top / (bottom or 100))
+
+# %% ../../nbs/images/02_sixteen.ipynb #93080ae0
+def png_parts(file) -> tuple[tuple[int, int], list[Part]]:
+    "Return the size of the canvas and the frames of a PNG, the still image included."
+    header, colors, pieces = b"", [], [(None, [])]
+    for name, body in png_chunks(file):
+        if name == b"IHDR":
+            header = body
+        elif name in (b"PLTE", b"tRNS"):
+            colors.append((name, body))
+        elif name == b"fcTL":
+            pieces.append((body, []))
+        elif name in (b"IDAT", b"fdAT"):
+            pieces[-1][1].append(body[4 * (name == b"fdAT") :])
+    return struct.unpack_from(">2I", header), [_png_part(header, colors, *piece) for piece in pieces if piece[1]]
+
+# %% ../../nbs/images/02_sixteen.ipynb #c63b3d13
+def _blocks_end(data: bytes, at: int) -> int:
+    "Return the position after the chain of blocks that begins at `at`."
+    while at < len(data) and data[at]:
+        at += 1 + data[at]
+    return at + 1
+
+# %% ../../nbs/images/02_sixteen.ipynb #d74c4e24
+def _table_size(flags: int) -> int:
+    "Return the bytes of the palette that follows a header with these flags."
+    return (6 << (flags & 7)) * (flags >> 7)
+
+# %% ../../nbs/images/02_sixteen.ipynb #e85d5f35
+_GIF_DISPOSAL = {2: CLEAR, 3: RESTORE, 4: RESTORE}  # 4: written by some programs
+
+def _gif_part(start: bytes, control: bytes, place: bytes, data: bytes) -> Part:
+    "Return a part from the header with its palette, the control block or b'', the place on the canvas, and what follows it."
+    x, y, w, h = struct.unpack("<4H", place)
+    flags, delay, clear = struct.unpack("<BHB", control[:4]) if len(control) >= 4 else (0, 0, 0)
+    key = b"!\xf9\4\1\0\0%c\0" % clear if flags & 1 else b""
+    file = b"GIF89a" + struct.pack("<2H", w, h) + start[10:] + key + b",\0\0\0\0" + place[4:] + data + b";"
+    return Part(file, (x, y, w, h), _GIF_DISPOSAL.get(flags >> 2 & 7, KEEP), duration=10 * delay)
+
+# %% ../../nbs/images/02_sixteen.ipynb #f96e6046
+def gif_parts(file) -> tuple[tuple[int, int], list[Part]]:
+    "Return the size of the canvas, enlarged where the first frame needs it, and the frames of a GIF."
+    file.seek(0)
+    data = file.read()
+    at = 13 + _table_size(data[10])
+    start, control, parts = data[:at], b"", []
+    while at < len(data) and data[at : at + 1] != b";":
+        if data[at : at + 1] == b"!":
+            end = _blocks_end(data, at + 2)
+            control = data[at + 3 : end] if data[at + 1 : at + 2] == b"\xf9" else control
+        elif data[at : at + 1] == b"," and at + 10 < len(data):
+            end = _blocks_end(data, at + 11 + _table_size(data[at + 9]))
+            parts.append(_gif_part(start, control, data[at + 1 : at + 9], data[at + 9 : end]))
+            control = b""
+        else:
+            end = at + 1
+        at = end
+    x, y, w, h = parts[0].box
+    width, height = struct.unpack_from("<2H", data, 6)
+    return (max(width, x + w), max(height, y + h)), parts
