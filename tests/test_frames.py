@@ -1,5 +1,6 @@
 """Frames of animations as their specifications compose them, and damage that no reader may pass over."""
 import io
+import struct
 
 import animations
 import numpy as np
@@ -148,3 +149,9 @@ def test_one_flipped_bit_in_a_later_frame_is_an_error():
     place = data.rfind(b"fdAT") + 12
     data[place] ^= 1
     with pytest.raises(srfast.ImageError, match="checksum"): srfast.read_img(bytes(data))
+
+
+def test_a_png_that_lacks_its_palette_is_an_error():
+    header = struct.pack(">2I5B", 4, 4, 8, 3, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(animations.chunk(*each) for each in ((b"IHDR", header), (b"IDAT", b"x"), (b"IEND", b"")))
+    with pytest.raises(srfast.ImageError, match="palette"): srfast.upscale(data, 2, model="fast")

@@ -161,6 +161,8 @@ def open_img(
                 frames = _frames(img)
                 if img.tell() not in frames:
                     img.seek(min(frames))
+            if img.mode in ("P", "PA") and img.palette is None:
+                raise ImageError("expected a palette, got none")
             if (total := sum(_weight(size, len(frames)) for size in frames.values())) > limit:
                 raise too_large(limit, total, len(frames))
         except Exception:
