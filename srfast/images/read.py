@@ -358,7 +358,11 @@ def read_frames(
     if _is_composed(img):
         if (total := len(numbers) * _weight(img.size, len(numbers))) > limit:
             raise PixelLimitError(f"{name}: {too_large(limit, total, len(numbers))}")
-        yield from _composed_frames(img, name, limit)
+        with named_errors(name):
+            coded = {"icc_profile": coded_profile(img)}
+        for frame in _composed_frames(img, name, limit):
+            frame.info |= coded if coded["icc_profile"] else {}
+            yield frame
         return
     for count, number in enumerate(numbers, 1):
         if number != img.tell():
