@@ -20,6 +20,7 @@ from .workflow import run_workflow as run_workflow
 from . import adversarial as adversarial
 from . import callbacks as callbacks
 from . import digits as digits
+from . import distill as distill
 from . import distributed as distributed
 from . import gan as gan
 from . import gan_guard as gan_guard
