@@ -34,7 +34,7 @@ from srfast.core import set_seed, to_tensor, to_uint8, whole_file
 from srfast.data.datasets import data_folder
 from srfast.data.pairs import find_pictures
 from srfast.data.synthetic import draw_page
-from srfast.evaluation.benchmark import find_set
+from srfast.data.datasets import find_set
 from srfast.images.resize import imresize
 from srfast.training.trainer import start_from
 from srfast.networks.weights import load_generator, save_weights

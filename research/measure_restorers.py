@@ -36,7 +36,7 @@ from srfast.images.degrade import Degradation
 from srfast.images.filters import gaussian_blur
 from srfast.data.synthetic import draw_page
 from srfast.evaluation.results import record
-from srfast.evaluation.benchmark import find_set
+from srfast.data.datasets import find_set
 from srfast.images.resize import imresize
 from srfast.networks.weights import load_generator
 

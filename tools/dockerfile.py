@@ -21,8 +21,8 @@ from urllib.request import Request, urlopen
 
 ROOT = Path(__file__).resolve().parents[1]
 UNWANTED = {"fastai", "torchvision", "pandas", "matplotlib", "scikit-image"}
-PIXEL = bytes.fromhex("89504e470d0a1a0a0000000d494844520000000100000001080200000090"
-                      "7753de0000000c49444154789c63f8cfc000000301010018dd8db00000000049454e44ae426082")
+PIXEL = bytes.fromhex("89504e470d0a1a0a0000000d4948445200000001000000010802000000907753"
+                      "de0000000c49444154789c63f8ffff3f0005fe02fe0def46b80000000049454e44ae426082")
 
 
 @dataclass
