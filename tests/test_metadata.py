@@ -9,22 +9,10 @@ import tifffile
 from PIL import Image, ImageCms, PngImagePlugin
 
 import srfast
+from files import encoded, written
 
 UPSCALER = srfast.Upscaler("fast")
 RGB = Image.fromarray(np.random.default_rng(0).integers(60, 200, (12, 16, 3), dtype=np.uint8))
-
-
-def encoded(img, kind="PNG", **options):
-    file = io.BytesIO()
-    img.save(file, kind, **options)
-    return file.getvalue()
-
-
-def written(img, path):
-    """The picture as another program finds it in the file."""
-    with Image.open(srfast.write_img(img, path)) as found:
-        found.load()
-        return found
 
 
 def left_out(warned):

@@ -19,6 +19,7 @@ import torch
 from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
 import srfast
+from files import encoded, written
 from srfast.core import to_tensor
 from srfast.images.sixteen import deep_values
 from srfast.inference.upscaler import choose_model
@@ -35,19 +36,6 @@ def waves(height=20, width=24, channels=3):
 
 def noise(height=70, width=93, channels=3):
     return np.random.default_rng(0).integers(0, 256, (height, width, channels), dtype=np.uint8)
-
-
-def encoded(img, kind="PNG", **options):
-    file = io.BytesIO()
-    img.save(file, kind, **options)
-    return file.getvalue()
-
-
-def written(img, path):
-    """The picture as another program finds it in the file."""
-    with Image.open(srfast.write_img(img, path)) as found:
-        found.load()
-        return found
 
 
 def with_info(img, **info):
