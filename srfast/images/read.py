@@ -43,6 +43,7 @@ def _source_file(src):
 # %% ../../nbs/images/03_read.ipynb #3cfc3167
 _HEIC = re.compile(rb"....ftyp(hei[cmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL)
 _TIFF = re.compile(rb"II[*+]\0|MM\0[*+]")
+_VIDEO = re.compile(rb"....ftyp(isom|iso[2-9]|mp4[12]|avc1|M4V|qt  |3gp|dash|MSNV)|\x1aE\xdf\xa3|RIFF....AVI |FLV\x01", re.DOTALL)
 
 # %% ../../nbs/images/03_read.ipynb #6e9abc25
 def _first_bytes(file) -> bytes:
@@ -98,6 +99,8 @@ def _open_header(file, max_pixels: int) -> Image.Image:
         first = _first_bytes(file)
         if _TIFF.match(first):
             raise ImageError("expected a TIFF of 1, 8 or 16 bits, got a kind that Pillow cannot read; save it as PNG") from None
+        if _VIDEO.match(first):
+            raise ImageError("expected an image, got a video; enlarge it with: srfast video FILE (srfast.upscale_video)") from None
         if not _HEIC.match(first):
             raise ImageError(f"expected an image ({', '.join(FORMATS)}), got something else") from None
     try:
