@@ -348,6 +348,8 @@ def make_plan(source: VideoSource, out: Path, target: dict, options: dict, limit
         raise PixelLimitError(f"{source.path}: expected results of at most {limit:,} pixels, got {size[0]} x {size[1]}{more_pixels('out')}")
     if size != shape[::-1] and target.get("size"):
         raise ValueError(f"expected even sides for {codec}, got {shape[1]} x {shape[0]}; use {size[0]} x {size[1]}")
+    if codec == "h265" and size[0] < 64:  # libx265 writes past its memory
+        raise ValueError(f"expected a width of at least 64 pixels for h265, got {size[0]}; use codec h264 or av1")
     begin, end = _span(source, options["start"], options["end"])
     encoding, segment = _encoder_options(codec, options["crf"], options["preset"], source.hdr), options["segment"]
     if segment is not None and segment < 1:
@@ -436,16 +438,20 @@ _OWN_TAGS = ("encoder", "major_brand", "minor_version", "compatible_brands", "du
 _MP4_TAGS = set("""title artist album_artist composer album date comment genre copyright grouping lyrics description synopsis show
     episode_id network keywords track disc creation_time location""".split())
 
-def open_target(file, plan: VideoPlan, tags: dict):
+def _own_tags(plan: VideoPlan, tags: dict) -> list[str]:
+    "Return the names of tags that MP4 holds only in a form that leaves no place for a cover."
+    names = [name for name in tags if name.lower() not in _OWN_TAGS and name.lower().split("-")[0] not in _MP4_TAGS]
+    return names if plan.container in ("mp4", "mov") else []
+
+def open_target(file, plan: VideoPlan, tags: dict, copied: list):
     "Return the output container, with the tags of the original."
-    tags = {name: text for name, text in tags.items() if name.lower() not in _OWN_TAGS}
     options = {}
     if plan.container in ("mp4", "mov"):
-        extra = "+use_metadata_tags" if any(name.split("-")[0] not in _MP4_TAGS for name in tags) else ""
+        extra = "+use_metadata_tags" if _own_tags(plan, tags) and not any(s.disposition & _COVER for s in copied) else ""
         flags = ("+faststart" if isinstance(file, str) else "") + extra
         options = {"movie_timescale": str(min(plan.source.time_base.denominator, 2**31 - 1))} | ({"movflags": flags} if flags else {})
     target = av.open(file, "w", format=plan.container, container_options=options)
-    target.metadata.update(tags)
+    target.metadata.update({name: text for name, text in tags.items() if name.lower() not in _OWN_TAGS})
     return target
 
 # %% ../../nbs/inference/06_streams.ipynb #str-lay-out
@@ -468,8 +474,10 @@ def rehearse(plan: VideoPlan, out: Path, drop: bool) -> None:
     "Write the header of the result to memory; raise what would go wrong at the end of the work."
     with open_video(plan.source.path) as source:
         copied = copied_streams(source, plan, out, drop)
+        if any(s.disposition & _COVER for s in copied) and (names := _own_tags(plan, source.metadata)):
+            warnings.warn(f"{out}: beside a cover picture, mp4 and mov cannot hold the tags {', '.join(names)}; left out", stacklevel=3)
         try:
-            with open_target(BytesIO(), plan, source.metadata) as target:
+            with open_target(BytesIO(), plan, source.metadata, copied) as target:
                 lay_out(target, source, plan, copied)
                 target.start_encoding()
         except (ValueError, av.FFmpegError) as e:

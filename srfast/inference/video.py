@@ -290,8 +290,9 @@ def _join(folder: Path, out: Path, plan: VideoPlan, drop: bool) -> int:
     with whole_file(out) as part, open_video(plan.source.path) as source, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # said before
         video = video_stream(source, plan.source.path).index
-        with open_target(f"file:{part}", plan, source.metadata) as target:
-            made = lay_out(target, source, plan, copied_streams(source, plan, out, drop))
+        copied = copied_streams(source, plan, out, drop)
+        with open_target(f"file:{part}", plan, source.metadata, copied) as target:
+            made = lay_out(target, source, plan, copied)
             target.set_chapters(_chapters(source.chapters(), plan, shift))
             packets = _joined(paths, plan, made[video], shift), _copied(source, made, plan, video, shift)
             for packet in merge(*packets, key=lambda packet: (packet.dts or 0) * packet.time_base):
