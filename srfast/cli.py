@@ -317,10 +317,9 @@ def _seconds(text: str | None) -> float | None:
     "Return '90', '1:30' or '0:01:30.5' as seconds."
     if text is None:
         return None
-    parts = text.split(":")
-    if not (len(parts) <= 3 and all(re.fullmatch(r"[0-9]+", part) for part in parts[:-1]) and re.fullmatch(r"[0-9]+(\.[0-9]+)?", parts[-1])):
+    if not re.fullmatch(r"([0-9]+:){0,2}[0-9]+(\.[0-9]+)?", text):
         raise ValueError(f"expected a time such as 90, 1:30 or 0:01:30.5, got {text!r}")
-    return sum(float(part) * 60**place for place, part in enumerate(reversed(parts)))
+    return sum(float(part) * 60**place for place, part in enumerate(reversed(text.split(":"))))
 
 # %% ../nbs/cli/00_cli.ipynb #c29vid01
 @app.command()

@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import warnings
 from fractions import Fraction
 from pathlib import Path
@@ -122,7 +121,8 @@ def others(path: Path) -> dict:
     with av.open(str(path)) as source:
         for packet in source.demux():
             if packet.stream is not source.streams.video[0] and packet.size:
-                found.setdefault((packet.stream.type, packet.stream.index), []).append(((packet.pts or 0) * packet.time_base, bytes(packet)))
+                packets = found.setdefault((packet.stream.type, packet.stream.index), [])
+                packets.append(((packet.pts or 0) * packet.time_base, bytes(packet)))
     return found
 
 
@@ -155,7 +155,8 @@ def test_streams_are_copied_bit_for_bit(film, tmp_path):
 
 
 def test_another_container_holds_what_it_can_and_the_rest_is_named(film, tmp_path):
-    with pytest.raises(ImageError, match=r"mp4 file cannot hold .*subtitle stream 3 \((srt|subrip)\).*attachment stream 4.*write .mkv.*--drop"):
+    named = r"mp4 file cannot hold .*subtitle stream 3 \((srt|subrip)\).*attachment stream 4.*write .mkv.*--drop"
+    with pytest.raises(ImageError, match=named):
         upscale_video(film, tmp_path / "large.mp4", 2)
     assert not list(tmp_path.iterdir())
     with pytest.warns(UserWarning) as said:
@@ -283,7 +284,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, capfd):
     (tmp_path / "empty.mkv").touch()
     (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile good.mp4\n")
     (tmp_path / "live.m3u8").write_text("#EXTM3U\n#EXTINF:1,\ngood.mp4\n")
-    key = dict(encryption_scheme="cenc-aes-ctr", encryption_key="76a6c65c5ea762046bd749a2e632ccbb", encryption_kid="a7e61c373e219033c21091fa607bf3b8")
+    key = dict(encryption_scheme="cenc-aes-ctr", encryption_key="76a6c65c5ea762046bd749a2e632ccbb",
+               encryption_kid="a7e61c373e219033c21091fa607bf3b8")
     write(tmp_path / "secret.mp4", [view(0)] * 3, container=key)
     with av.open(str(tmp_path / "sound.mp4"), "w") as target:
         target.mux(list(audio_packets(target.add_stream("aac", rate=48000, layout="mono"), 0.2, 440)))
@@ -297,7 +299,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, capfd):
     options = {("--codec", "h266"): "unknown codec", ("--crf", "99"): "expected a crf from 0 to 51", ("--preset", "warp"): "unknown preset",
                ("-o", "x.avi"): "ending in .mp4", ("-o", "good.mp4", "--force"): "would overwrite", ("--end", "soon"): "such as 90, 1:30",
                ("--codec", "h264", "-o", "x.webm"): "expected vp9 or av1", ("--start", "9"): "expected frames between start and end",
-               ("--start", "2", "--end", "1"): "start < end", ("--max-pixels", "1kP"): "at most 1,000 pixels", ("--scale", "40"): "from 1 to 16",
+               ("--start", "2", "--end", "1"): "start < end", ("--max-pixels", "1kP"): "at most 1,000 pixels",
+               ("--scale", "40"): "from 1 to 16",
                ("-o", "no/x.mp4"): "no such folder"}
     before, home = {p.name for p in tmp_path.iterdir()}, os.getcwd()
     os.chdir(tmp_path)
@@ -351,8 +354,9 @@ video.upscale_video(sys.argv[1], sys.argv[2], 2, segment=6, preset="ultrafast", 
 def test_killed_at_any_moment_the_same_call_goes_on(tmp_path):
     clip = rich(tmp_path / "film.mkv", 40)
     out, whole = tmp_path / "out.mkv", upscale_video(clip, tmp_path / "whole.mkv", 2, segment=6, preset="ultrafast")
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
     for kill_at in (0.2, 0.55, 0.85):
-        child = subprocess.Popen([sys.executable, "-c", KILLED, clip, out], stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+        child = subprocess.Popen([sys.executable, "-c", KILLED, clip, out], stdout=subprocess.PIPE, text=True, env=env)
         for line in child.stdout:
             if float(line) >= kill_at:
                 child.send_signal(signal.SIGKILL)

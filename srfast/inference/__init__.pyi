@@ -3,10 +3,12 @@ from .upscaler import Upscaler as Upscaler
 from .upscaler import upscale as upscale
 from .upscaler import plan as plan
 from .upscaler import Plan as Plan
+from .multiframe import merge as merge
 from .video import upscale_video as upscale_video
 from .confidence import trust_map as trust_map
 from . import confidence as confidence
 from . import exact as exact
+from . import multiframe as multiframe
 from . import streams as streams
 from . import tiles as tiles
 from . import upscaler as upscaler

@@ -215,6 +215,44 @@ def to_frame(img: np.ndarray, pixels: str, tags: dict):
         setattr(frame, name, value)
     return frame
 
+# %% ../../nbs/inference/06_streams.ipynb #str-decode
+def decode(source: VideoSource, first: int | None, end: int | None, max_pixels: int, deinterlace: bool = False) -> Iterator[tuple]:
+    "Yield (time, frame as RGB) of a video, from tick `first` up to before tick `end`."
+    for seek in ([True, False] if first is not None else [False]):
+        with open_video(source.path) as container:
+            stream = video_stream(container, source.path)
+            stream.codec_context.options, stream.thread_type = {"max_pixels": str(max_pixels)}, "AUTO"
+            if seek:
+                with suppress(av.FFmpegError):
+                    container.seek(first, stream=stream)
+            frames = decoded_frames(container, stream, source.path)
+            frames = deinterlaced(frames, stream) if deinterlace else frames
+            early = next(frames, None)
+            if seek and (early is None or early[0] > first):
+                continue  # no key frame before it was found: read from the beginning
+            for time, frame in chain([early] if early else [], frames):
+                if end is not None and time >= end:
+                    return
+                if first is None or time >= first:
+                    yield time, to_array(frame, source.depth, source.tags, source.size)
+            return
+
+# %% ../../nbs/inference/06_streams.ipynb #str-span
+def _span(source: VideoSource, start: float | None, end: float | None) -> tuple[int | None, int | None]:
+    "Return start and end in ticks, from seconds after the first frame."
+    if (start or 0) < 0 or end is not None and end <= (start or 0):
+        raise ValueError(f"expected 0 <= start < end in seconds, got start {start} and end {end}")
+    ticks = [None if seconds is None else source.origin + math.ceil(Fraction(seconds) / source.time_base) for seconds in (start, end)]
+    return ticks[0] or None, ticks[1]
+
+def video_frames(source: VideoSource, start: float | None, end: float | None, max_pixels: int) -> Iterator[np.ndarray]:
+    "Yield the frames of a part of a video as RGB, as they are shown."
+    if source.interlaced:
+        raise ImageError(f"{source.path}: expected full frames, got interlaced video; deinterlace it first")
+    a, b = source.display[:2] if source.display else (1, 0)
+    for _, img in decode(source, *_span(source, start, end), max_pixels):
+        yield np.rot90(img, round(-math.atan2(b, a) / (math.pi / 2)))
+
 # %% ../../nbs/inference/06_streams.ipynb #str-codecs
 @dataclass(frozen=True)
 class _Codec:
@@ -357,14 +395,6 @@ def make_plan(source: VideoSource, out: Path, target: dict, options: dict, limit
     segment = segment or min(250, max(24, round(1e9 / (size[0] * size[1]))))
     shown = (_new_sar(source, shape), container, begin, end, options["deinterlace"], segment)
     return VideoPlan(source, shape, size, codec, encoding, pixels, *shown)
-
-# %% ../../nbs/inference/06_streams.ipynb #str-span
-def _span(source: VideoSource, start: float | None, end: float | None) -> tuple[int | None, int | None]:
-    "Return start and end in ticks, from seconds after the first frame."
-    if (start or 0) < 0 or end is not None and end <= (start or 0):
-        raise ValueError(f"expected 0 <= start < end in seconds, got start {start} and end {end}")
-    ticks = [None if seconds is None else source.origin + math.ceil(Fraction(seconds) / source.time_base) for seconds in (start, end)]
-    return ticks[0] or None, ticks[1]
 
 # %% ../../nbs/inference/06_streams.ipynb #str-add-video
 def add_video(target, plan: VideoPlan):

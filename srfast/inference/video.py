@@ -28,8 +28,8 @@ import numpy as np
 
 from .. import __version__
 from ..core import ImageError, Progress, whole_file
-from .streams import SUFFIXES, VideoPlan, add_video, copied_streams, decoded_frames, deinterlaced, lay_out, look, make_plan
-from .streams import open_target, open_video, rehearse, to_array, to_frame, video_stream
+from .streams import SUFFIXES, VideoPlan, add_video, copied_streams, decode, lay_out, look, make_plan
+from .streams import open_target, open_video, rehearse, to_frame, video_stream
 from .upscaler import Upscaler
 
 # %% ../../nbs/inference/07_video.ipynb #vid-repeats
@@ -125,30 +125,6 @@ def _ahead(items: Iterator, depth: int = 2) -> Iterator:
     finally:
         stop.set()
         thread.join()
-
-# %% ../../nbs/inference/07_video.ipynb #vid-decode
-def _decode(plan: VideoPlan, after: int | None, max_pixels: int) -> Iterator[tuple[int, np.ndarray]]:
-    "Yield (time, frame as RGB) of the wanted part of a video, after the time `after`."
-    source = plan.source
-    first = max((time for time in (plan.begin, None if after is None else after + 1) if time is not None), default=None)
-    for seek in ([True, False] if first is not None else [False]):
-        with open_video(source.path) as container:
-            stream = video_stream(container, source.path)
-            stream.codec_context.options, stream.thread_type = {"max_pixels": str(max_pixels)}, "AUTO"
-            if seek:
-                with suppress(av.FFmpegError):
-                    container.seek(first, stream=stream)
-            frames = decoded_frames(container, stream, source.path)
-            frames = deinterlaced(frames, stream) if plan.deinterlace else frames
-            early = next(frames, None)
-            if seek and (early is None or early[0] > first):
-                continue  # no key frame before it was found: read from the beginning
-            for time, frame in chain([early] if early else [], frames):
-                if plan.end is not None and time >= plan.end:
-                    return
-                if first is None or time >= first:
-                    yield time, to_array(frame, source.depth, source.tags, source.size)
-            return
 
 # %% ../../nbs/inference/07_video.ipynb #vid-enlarge
 def _enlarge(frames: Iterator, repeats: _Repeats, plan: VideoPlan) -> Iterator:
@@ -331,7 +307,8 @@ def _run(plan: VideoPlan, upscaler: Upscaler, folder: Path, progress) -> tuple[f
         report.update(finished)
         if complete:
             return 0.0, finished
-        decoded = _ahead(_decode(plan, times[-1][-1] if times else None, upscaler.max_pixels_in))
+        first = times[-1][-1] + 1 if times else plan.begin
+        decoded = _ahead(decode(plan.source, first, plan.end, upscaler.max_pixels_in, plan.deinterlace))
         frames = _ahead(_enlarge(decoded, repeats, plan))
         for number in range(len(done), 1_000_000):
             if (first := next(frames, None)) is None:
