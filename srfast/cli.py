@@ -365,6 +365,38 @@ def video(
     rate = (made.frames - made.resumed) / (time.perf_counter() - began)
     typer.echo(f"{out}  {made.size[0]} x {made.size[1]}  {made.frames} frames  {rate:.1f} frames/s")
 
+# %% ../nbs/cli/00_cli.ipynb #c29mrg01
+@app.command()
+def merge(
+    frames: Annotated[list[Path], typer.Argument(metavar="IN...", help="Images, a folder, an animation or a video of one scene.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Result file.")],
+    scale: Annotated[float, typer.Option(help="Scale factor, 1 to 16, such as 2.5.")] = 4,
+    model: Annotated[str, typer.Option(help="Bundled model (see: srfast models), auto, weights file or run folder.")] = "photo",
+    start: Annotated[Optional[str], typer.Option(help="Of a video: begin here, in seconds or h:mm:ss.")] = None,
+    end: Annotated[Optional[str], typer.Option(help="Of a video: stop here, in seconds or h:mm:ss.")] = None,
+    tile: Annotated[str, typer.Option(help="Tile size in pixels, auto, or whole for no tiles.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
+    precision: Annotated[str, typer.Option(help="float32, bf16 or auto.")] = "auto",
+    quality: Annotated[Optional[int], typer.Option(min=1, max=100, help="Quality of JPEG, WebP and AVIF; default: 95, AVIF 90.")] = None,
+    max_pixels: Annotated[Optional[str], typer.Option(help="Most pixels of all frames and of the result, such as 500MP.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing result.")] = False,
+) -> None:
+    "Merge several frames of one scene into one larger image."
+    from srfast.images.write import check_suffix, write_img
+    from srfast.inference.multiframe import merge
+
+    check_suffix(out)
+    _check_target(_Job(frames[0], out, ""), _Request(frames, out, "", {}, {}, force=force))
+    most = max_pixels and _amount(max_pixels)
+    settings = dict(model=model, start=_seconds(start), end=_seconds(end), tile=_parse_tile(tile), device=device, precision=precision)
+    source = frames[0] if len(frames) == 1 else frames
+    limits = dict(max_pixels_in=most, max_pixels_out=most, progress=_progress("merge"))
+    img, fits = merge(source, scale, **settings, return_fits=True, **limits)
+    write_img(img, out, quality=quality)
+    for fit in fits:
+        typer.echo(str(fit))
+    typer.echo(f"{out}  {img.width} x {img.height}  {sum(not fit.reason for fit in fits)} of {len(fits)} frames")
+
 # %% ../nbs/cli/00_cli.ipynb #9561c664
 @app.command()
 def models() -> None:

@@ -67,8 +67,8 @@ def _whole_shift(first: Tensor, other: Tensor) -> tuple[int, int]:
     return x if x <= w // 2 else x - w, y if y <= h // 2 else y - h
 
 # %% ../../nbs/inference/08_multiframe.ipynb #mul-step
-def _step(first: Tensor, stack: Tensor, pose: _Pose) -> tuple[Tensor, float, float, float]:
-    "Return a Gauss-Newton step of the pose, gain, offset and the spread of the misfit; `stack` is an image with its gradients."
+def _step(first: Tensor, stack: Tensor, pose: _Pose) -> tuple[Tensor, float, float]:
+    "Return a Gauss-Newton step of the pose, and gain and offset; `stack` is an image with its gradients."
     h, w = first.shape[-2:]
     x, y = (part.to(first.device, torch.float64) for part in _places(h, w))
     seen = _sample(stack, pose)[0].double()
@@ -85,7 +85,7 @@ def _step(first: Tensor, stack: Tensor, pose: _Pose) -> tuple[Tensor, float, flo
     slopes = torch.stack([gx * x + gy * y, gy * x - gx * y, gx, gy], 1) * gain
     slopes = torch.cat([slopes, plain], 1)
     step = torch.linalg.lstsq(slopes * weight.sqrt(), (misfit[:, None] * weight.sqrt())).solution.flatten()
-    return step[:4], gain, offset, spread
+    return step[:4], gain + step[4].item(), offset + step[5].item()
 
 # %% ../../nbs/inference/08_multiframe.ipynb #mul-register
 def _register(first: Tensor, other: Tensor) -> tuple[_Pose, float, float]:
@@ -96,7 +96,7 @@ def _register(first: Tensor, other: Tensor) -> tuple[_Pose, float, float]:
         slopes = (smooth[..., 2:] - smooth[..., :-2]) / 2, (smooth[..., 2:, :] - smooth[..., :-2, :]) / 2
         stack = torch.cat([smooth, F.pad(slopes[0], (1, 1)), F.pad(slopes[1], (0, 0, 1, 1))], 1)
         for _ in range(8):
-            step, gain, offset, _ = _step(target, stack, tuple(pose.tolist()))
+            step, gain, offset = _step(target, stack, tuple(pose.tolist()))
             pose += step.cpu()
             if step.abs().max() < 1e-5:
                 break
@@ -150,7 +150,7 @@ def _fit(number: int, first: Tensor, other: Tensor) -> FrameFit:
 # %% ../../nbs/inference/08_multiframe.ipynb #mul-down
 def _scaled_down(imgs: Tensor, scale: int) -> Tensor:
     "Return (N, C, H, W) scaled down by a whole number, as `imresize` does but for the border."
-    count = 4 * scale
+    count = 4 * scale - scale % 2
     t = ((torch.arange(count) + 0.5 - count / 2) / scale).abs()
     kernel = torch.where(t <= 1, 1.5 * t**3 - 2.5 * t**2 + 1, -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2)
     kernel, channels = (kernel / kernel.sum()).to(imgs), imgs.shape[1]
@@ -201,7 +201,7 @@ def _transposed(scene: Tensor, poses: Sequence, scale: int, rest: Callable[[int,
 # %% ../../nbs/inference/08_multiframe.ipynb #mul-solve
 _STEPS = 20
 
-def _solve(prior: Tensor, frames: list[Tensor], trusts: list[Tensor], poses: list, scale: int, strength: Tensor, report: Callable) -> Tensor:
+def _solve(prior: Tensor, frames: list, trusts: list, poses: list, scale: int, strength: Tensor, report: Callable) -> Tensor:
     "Return the image that explains all frames, by 20 steps of conjugate gradients from the prior."
     residual = _transposed(prior, poses, scale, lambda k, seen: trusts[k] * (frames[k] - seen))
     change, direction, size = torch.zeros_like(prior), residual.clone(), residual.square().sum()

@@ -242,7 +242,8 @@ def _span(source: VideoSource, start: float | None, end: float | None) -> tuple[
     "Return start and end in ticks, from seconds after the first frame."
     if (start or 0) < 0 or end is not None and end <= (start or 0):
         raise ValueError(f"expected 0 <= start < end in seconds, got start {start} and end {end}")
-    ticks = [None if seconds is None else source.origin + math.ceil(Fraction(seconds) / source.time_base) for seconds in (start, end)]
+    exact = [None if seconds is None else Fraction(seconds).limit_denominator(1_000_000) for seconds in (start, end)]
+    ticks = [None if seconds is None else source.origin + math.ceil(seconds / source.time_base) for seconds in exact]
     return ticks[0] or None, ticks[1]
 
 def video_frames(source: VideoSource, start: float | None, end: float | None, max_pixels: int) -> Iterator[np.ndarray]:
