@@ -78,7 +78,7 @@ class _Repeats:
             found = np.flatnonzero(changed.any(axis))
             box.append((max(found[0] - self.margin, 0), min(found[-1] + 1 + self.margin, side)))
             grown.append((max(box[-1][0] - self.margin, 0), min(box[-1][1] + self.margin, side)))
-        part = math.prod(b - a for a, b in grown) / changed.size
+        part = float(math.prod(b - a for a, b in grown) / changed.size)
         crop = img[slice(*grown[0]), slice(*grown[1])]
         plain = (crop == crop[..., :1]).all() and not (img == img[..., :1]).all()
         return None if part > 0.5 or plain else (box, grown, part)
