@@ -81,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=int, default=2)
     parser.add_argument("--noise", type=float, nargs="+", default=[0, 5])
-    parser.add_argument("--frames", type=int, nargs="+", default=[2, 4, 8, 16])
+    parser.add_argument("--frames", type=int, nargs="+", default=[4, 8, 16])
     parser.add_argument("--images", type=int, nargs="+", default=[1, 5, 15, 23], help="numbers of Kodak images")
     parser.add_argument("--size", type=int, nargs=2, default=[192, 160], help="width and height of the part")
     parser.add_argument("-o", "--out", type=Path, required=True)

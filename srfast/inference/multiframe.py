@@ -199,10 +199,10 @@ def _transposed(scene: Tensor, poses: Sequence, scale: int, rest: Callable[[int,
     return total
 
 # %% ../../nbs/inference/08_multiframe.ipynb #mul-solve
-_STEPS = 20
+_STEPS = 30
 
 def _solve(prior: Tensor, frames: list, trusts: list, poses: list, scale: int, strength: Tensor, report: Callable) -> Tensor:
-    "Return the image that explains all frames, by 20 steps of conjugate gradients from the prior."
+    "Return the image that explains all frames, by 30 steps of conjugate gradients from the prior."
     residual = _transposed(prior, poses, scale, lambda k, seen: trusts[k] * (frames[k] - seen))
     change, direction, size = torch.zeros_like(prior), residual.clone(), residual.square().sum()
     for _ in range(_STEPS):
@@ -308,7 +308,7 @@ def _fuse(upscaler: Upscaler, colors: list[Tensor], fits: list[FrameFit], scale:
         frames, trusts = frames + [frame], trusts + [trust]
         used.append(replace(fit, used=trust.mean().item()))
     prior, noise = total / weights, sorted(noises)[len(noises) // 2]
-    strength = 0.002 + (noise / (0.005 + 0.3 * _activity(prior))) ** 2
+    strength = 0.001 + (noise / (0.005 + 0.7 * _activity(prior))) ** 2
     merged = _solve(prior, frames, trusts, [fit.pose for fit in used], scale, strength, report)
     by_number = {fit.frame: fit for fit in used}
     return merged, [by_number.get(fit.frame, fit) for fit in fits]
