@@ -43,7 +43,7 @@ class GanStage(Stage):
     switch_below: float | None = None  # critic steps continue until its loss is below; None: one step each
     smooth: float = 0.0  # label smoothing: the target for originals is 1 - smooth
     only_critic: bool = False  # train the critic alone
-    ema: float = 0.9  # decay of the averaged weights; short, since a critic recognises a generator that lags behind
+    ema: float = 0.999  # decay of the averaged weights, which are validated and saved
     guarded: bool = True  # add a `GanGuard`
 
     def __post_init__(self):

@@ -135,16 +135,20 @@ def _unet_recipe() -> GanRecipe:
     return GanRecipe("faces_unet_gan", "unet_resnet34", 4, stages, pretrained=True, degradation=_CRAPPIFY, critic="fastai")
 
 # %% ../../nbs/training/11_gan_recipes.ipynb #b197f2bb
+_HEADS = Degradation(4, blur=(0, 2), method=("bicubic", "bilinear", "box"), noise=(0, 3), jpeg=(40, 95), chance=0.5)
+
+
 def _unet_small_recipe() -> GanRecipe:
     "Return the small variant of the fastai workflow."
-    config = {"l1": 0.9, "consistency": 3.5, "feature_small": 0.2}
-    mild = dict(momentum=0.5, adversarial_loss="hinge", critic_lr=4.0, switch_below=1.2, loss=config, adversarial=0.015, whole=True)
-    grown = progressive(Stage("pixels", 64, 16, 5, 250, loss="mse", whole=True), (64, 96, 128))
-    critic = GanStage("critic", 128, 8, 2, 150, 4e-4, only_critic=True, **mild)
-    gan = GanStage("gan", 128, 8, 2, 200, 5e-5, **mild)
-    stages = (*(replace(stage, bs=16 if stage.size < 128 else 8) for stage in grown), *_nogan(critic, gan))
-    rule = dict(degradation=_CRAPPIFY, critic="fastai", critic_options={"width": 32, "p": 0.0})
-    return GanRecipe("faces_unet_gan_small", "lr_unet", 4, stages, **rule)
+    whole = progressive(Stage("pixels", 64, 32, 6, 500), (64, 128))
+    mixed = Stage("pixels mixed", 96, 16, 5, 500, lr_max=5e-4)
+    losses = {"l1": 1.0, "colour": 2.0, "feature_small": 0.3}
+    rule = dict(momentum=0.5, adversarial_loss="hinge", loss=losses, adversarial=0.02)
+    critic = GanStage("critic", 96, 12, 1, 300, 2e-4, only_critic=True, **rule)
+    gan = GanStage("gan", 96, 12, 20, 500, 1e-4, critic_lr=2.0, **rule)
+    stages = (*(replace(stage, whole=True, bs=16 if stage.size > 64 else 32) for stage in whole), mixed, critic, gan)
+    critic = dict(critic="patch", critic_options={"width": 48, "spectral": True})
+    return GanRecipe("faces_unet_gan_small", "lr_unet", 4, stages, {"refine": 16}, degradation=_HEADS, shrunk=(0.49, 0.7), **critic)
 
 # %% ../../nbs/training/11_gan_recipes.ipynb #0bff88fa
 def _upsampler_recipes() -> list[Recipe]:  # full and small

@@ -432,6 +432,14 @@ def _without_batchnorm(net: nn.Module) -> nn.Module:
                 setattr(part, name, nn.Identity())
     return net
 
+# %% ../../../nbs/networks/07_unet.ipynb #unet-refining
+def _refining(width: int, last: nn.Conv2d, copies: int) -> nn.Sequential:
+    "Return two convolutions for a pixel shuffle of `width` channels; make the outputs of `last` equal, `copies` at a time."
+    last.weight.data = last.weight.data[::copies].repeat_interleave(copies, 0)
+    last.bias.data = last.bias.data[::copies].repeat_interleave(copies, 0)
+    first, second = nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, 3, 3, padding=1)
+    return nn.Sequential(first, nn.LeakyReLU(0.2), second)
+
 # %% ../../../nbs/networks/07_unet.ipynb #642b31fe
 class LRUnet(nn.Module):
     "U-Net before the enlargement, with a bicubic skip: (N, 3, H, W) to (N, 3, H scale, W scale)."
@@ -440,24 +448,30 @@ class LRUnet(nn.Module):
         self,
         scale: int = 4,  # enlargement
         width: int = 32,  # channels at full size; 2 and 4 times as many at half and quarter size
+        refine: int = 0,  # channels of two convolutions after the enlargement, which remove its grid; 0: none
     ):
         super().__init__()
         self.scale, self.multiple = scale, 4
-        self.net = _without_batchnorm(_build(_small_encoder(width), 3 * scale**2))
+        self.net = _without_batchnorm(_build(_small_encoder(width), (refine or 3) * scale**2))
         self.skip = BicubicSkip(scale)
+        self.refine = _refining(refine, self.net.layers[-2][0], scale**2) if refine else None
         with torch.no_grad():
-            for parameter in self.net.layers[-2].parameters():
+            for parameter in (self.refine[-1] if refine else self.net.layers[-2]).parameters():
                 parameter.mul_(0.1)
 
     def forward(self, lr_imgs: Tensor) -> Tensor:  # (N, 3, H, W) in [0, 1]
         "Enlarge; values may leave [0, 1] slightly at edges."
         x = _crop(self.net(_pad_to(lr_imgs - 0.5, self.multiple)), *lr_imgs.shape[-2:])
-        return F.pixel_shuffle(x.to(lr_imgs.dtype) + self.skip(lr_imgs), self.scale)
+        if self.refine is None:
+            return F.pixel_shuffle(x.to(lr_imgs.dtype) + self.skip(lr_imgs), self.scale)
+        large = self.refine(F.pixel_shuffle(x, self.scale))
+        return large.to(lr_imgs.dtype) + F.pixel_shuffle(self.skip(lr_imgs), self.scale)
 
 # %% ../../../nbs/networks/07_unet.ipynb #5281e58d
 def lr_unet(
     scale: int = 4,  # enlargement
     width: int = 32,  # channels at full size
+    refine: int = 0,  # channels of two convolutions after the enlargement; 0: none
 ) -> LRUnet:  # 1.35 M parameters at x4; 3.03 M at width 48
     "Return the U-Net that works on the small image."
-    return LRUnet(scale, width)
+    return LRUnet(scale, width, refine)
