@@ -352,6 +352,11 @@ def sampler(
         return samples
     return [*samples, _KeepWeights(run, self, stage)] + ([GanGuard(run, index)] if stage.guarded else [])
 
+# %% ../../nbs/training/09_gan.ipynb #gan-before-file
+def before_file(folder: Path, stage: Stage) -> Path:
+    "Return the file of a run with the generator's weights before an adversarial stage."
+    return folder / f"before_{stage.name.replace(' ', '_')}.safetensors"
+
 # %% ../../nbs/training/09_gan.ipynb #b6f81dac
 class _KeepWeights(Callback):
     "A callback that writes the generator's weights before a stage with a critic, and the critic's after each epoch."
@@ -363,7 +368,7 @@ class _KeepWeights(Callback):
 
     def before_fit(self):
         if is_first() and not self.checkpoint.done and not self.stage.only_critic:
-            path = self.run.path / f"before_{self.stage.name.replace(' ', '_')}.safetensors"
+            path = before_file(self.run.path, self.stage)
             self.recipe.write(self.model.generator.state_dict(), path, {"recipe": self.recipe.name, "before": self.stage.name})
 
     def after_epoch(self):

@@ -140,13 +140,13 @@ _HEADS = Degradation(4, blur=(0, 2), method=("bicubic", "bilinear", "box"), nois
 
 def _unet_small_recipe() -> GanRecipe:
     "Return the small variant of the fastai workflow."
-    whole = progressive(Stage("pixels", 64, 32, 6, 500), (64, 128))
-    mixed = Stage("pixels mixed", 96, 16, 5, 500, lr_max=5e-4)
+    whole = progressive(Stage("pixels", 64, 16, 3, 500, whole=True), (64, 128))
+    mixed = Stage("pixels mixed", 96, 12, 3, 500, lr_max=5e-4)
     losses = {"l1": 1.0, "colour": 2.0, "feature_small": 0.3}
     rule = dict(momentum=0.5, adversarial_loss="hinge", loss=losses, adversarial=0.02)
-    critic = GanStage("critic", 96, 12, 1, 300, 2e-4, only_critic=True, **rule)
-    gan = GanStage("gan", 96, 12, 20, 500, 1e-4, critic_lr=2.0, **rule)
-    stages = (*(replace(stage, whole=True, bs=16 if stage.size > 64 else 32) for stage in whole), mixed, critic, gan)
+    critic = GanStage("critic", 96, 8, 1, 300, 2e-4, only_critic=True, **rule)
+    gan = GanStage("gan", 96, 8, 20, 500, 1e-4, critic_lr=2.0, **rule)
+    stages = (*(replace(stage, bs=16 if stage.size == 64 else 8) for stage in whole), mixed, critic, gan)
     critic = dict(critic="patch", critic_options={"width": 48, "spectral": True})
     return GanRecipe("faces_unet_gan_small", "lr_unet", 4, stages, {"refine": 16}, degradation=_HEADS, shrunk=(0.49, 0.7), **critic)
 
@@ -155,10 +155,10 @@ def _upsampler_recipes() -> list[Recipe]:  # full and small
     "Return the second U-Net, x2. Source: a study of super-resolution with GANs in fastai notebooks."
     rule = dict(loss="mse", wd=1e-3)
     full = Stage("frozen", 128, 8, 2, 200, freeze=True, **rule), Stage("free", 128, 8, 3, 200, lr_div=1000, **rule)
-    small = Stage("pixels", 96, 16, 5, 200, loss="mse")
+    small = dict(degradation=replace(_HEADS, scale=2, blur=(0, 1)), symmetries=2, n_valid=64)
     return [
         Recipe("upsampler", "unet_vgg16_bn", 2, full, pretrained=True, symmetries=2, n_valid=64),
-        Recipe("upsampler_small", "lr_unet", 2, (small,), {"width": 16}, symmetries=2, n_valid=64),
+        Recipe("upsampler_small", "lr_unet", 2, (Stage("pixels", 96, 16, 6, 400),), {"width": 16, "refine": 8}, **small),
     ]
 
 # %% ../../nbs/training/11_gan_recipes.ipynb #53bb30e2
