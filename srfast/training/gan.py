@@ -45,6 +45,7 @@ class GanStage(Stage):
     only_critic: bool = False  # train the critic alone
     ema: float = 0.999  # decay of the averaged weights, which are validated and saved
     guarded: bool = True  # add a `GanGuard`
+    freeze_norm: bool = True  # the generator's batch norm keeps the statistics of earlier stages
 
     def __post_init__(self):
         super().__post_init__()
@@ -155,6 +156,9 @@ class GanTrainer(GANTrainer):
         "Choose the network to train; the other one gets no gradient and is in evaluation mode."
         self.model.switch(gen_mode), self.loss_func.switch(gen_mode)
         self._set_trainable()
+        norms = [m for m in self.model.generator.modules() if isinstance(m, nn.BatchNorm2d)]
+        for norm in norms if self.loss_func.stage.freeze_norm else []:
+            norm.eval()
 
     def before_fit(self): pass  # a restart keeps the state
     def before_epoch(self): pass

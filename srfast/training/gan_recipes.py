@@ -59,9 +59,9 @@ def _dcgan_small_stages(
     "Return stages on pixels, for the critic alone, and adversarial."
     loss = {"l1": 0.9, "consistency": consistency}
     rule = dict(momentum=0.5, adversarial_loss="hinge", loss=loss, adversarial=0.02, whole=True)
-    critic = GanStage("critic", size, 16, 1, 250, lr_max=4e-4, only_critic=True, **rule)
-    gan = GanStage("gan", size, 16, 4, 250, lr_max=2e-4, critic_lr=2.0, **rule)
-    return Stage("pixels", size, 16, 6, 250, loss="mse", whole=True), critic, gan
+    critic = GanStage("critic", size, 16, 1, 250, lr_max=2e-4, only_critic=True, **rule)
+    gan = GanStage("gan", size, 16, 20, 500, lr_max=1e-4, critic_lr=2.0, **rule)
+    return Stage("pixels", size, 16, 6, 500, whole=True), critic, gan
 
 # %% ../../nbs/training/11_gan_recipes.ipynb #0e648976
 def _dcgan_stages(
@@ -77,7 +77,7 @@ def _dcgan_recipes() -> list[GanRecipe]:  # full and small
     narrow = dict(options={"units": (96, 48), "width": 48}, critic_options={"width": 32})
     made = [DigitsGanRecipe("digits_dcgan", "dcgan", 4, _dcgan_stages(16), valid_size=16)]
     pixels, critic, gan = _dcgan_small_stages(16, consistency=2.0)
-    brief = replace(pixels, epochs=3), critic, replace(gan, epochs=10, lr_max=4e-4, adversarial=0.003)
+    brief = replace(pixels, epochs=3), critic, replace(gan, adversarial=0.003)
     made += [replace(made[0], name="digits_dcgan_small", stages=brief, **narrow)]
     for name in ("faces_dcgan", "flowers_dcgan"):
         made += [GanRecipe(name, "dcgan", 4, _dcgan_stages(64))]
@@ -98,9 +98,9 @@ def _srgan_small_recipe() -> GanRecipe:
     "Return the small variant of SRGAN."
     rule = dict(adversarial_loss="hinge", loss={"l1": 5.0, "consistency": 5.0, "feature_small": 0.4}, adversarial=0.07, whole=True)
     stages = (
-        Stage("srresnet", 64, 16, 8, 250, loss="mse", whole=True),
-        GanStage("critic", 64, 16, 1, 250, lr_max=3e-4, only_critic=True, **rule),
-        GanStage("gan", 64, 16, 5, 250, lr_max=5e-5, critic_lr=0.7, **rule),
+        Stage("srresnet", 64, 16, 8, 500, whole=True),
+        GanStage("critic", 64, 16, 1, 250, lr_max=2e-4, only_critic=True, **rule),
+        GanStage("gan", 64, 16, 20, 500, lr_max=5e-5, **rule),
     )
     narrow = dict(options={"width": 32, "depth": 8}, critic="srgan", critic_options={"width": 32})
     return GanRecipe("faces_srgan_small", "srresnet", 4, stages, **narrow)

@@ -16,12 +16,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, remove_spectral_norm, remove_weight_norm
 
-from ..backbones import IMAGENET_MEAN, IMAGENET_STD, import_torchvision, load_backbone, plain_trunk
+from ..backbones import IMAGENET_MEAN, IMAGENET_STD, import_torchvision, load_backbone, load_state, plain_trunk
 from ...core import find_name
 from ..layers import BicubicSkip
 
 # %% ../../../nbs/networks/07_unet.ipynb #1c4dc4b4
-_HEAD = ("avgpool", "global_pool", "classifier", "fc", "head")  # first layers of a classification head
+_HEAD = ("avgpool", "conv_head", "global_pool", "classifier", "fc", "head")  # first layers of a classification head
 _SIDE = 64  # HR pixels: the size at which U-Nets are built; below it the deepest skips vanish
 
 
@@ -64,8 +64,8 @@ def _take_apart(trunk: nn.Sequential) -> nn.Sequential:
     return trunk if len(parts) == len(trunk) else _take_apart(nn.Sequential(*parts))
 
 # %% ../../../nbs/networks/07_unet.ipynb #ca25922d
-def _timm_model(name: str, pretrained: bool) -> nn.Module:
-    "Create a timm model; raise `ImportError` with the install command if timm or torchvision is missing."
+def _timm_model(name: str, pretrained: bool, file: str | Path | None) -> nn.Module:
+    "Create a timm model, with weights of `file` if given; raise `ImportError` with the install command if timm or torchvision is missing."
     try:
         with suppress(ImportError):  # timm imports torchvision itself, and then says that it is missing
             import_torchvision()
@@ -74,7 +74,10 @@ def _timm_model(name: str, pretrained: bool) -> nn.Module:
         message = f"encoder 'timm/{name}' needs {e.name}: pip install timm, or use an encoder of torchvision such as resnet34"
         raise ImportError(message, name=e.name) from None
     find_name(name.split(".")[0], timm.list_models(), "timm encoder")
-    return timm.create_model(name, pretrained=pretrained)
+    model = timm.create_model(name, pretrained=pretrained and file is None)
+    if pretrained and file is not None:
+        load_state(model, Path(file))
+    return model
 
 # %% ../../../nbs/networks/07_unet.ipynb #unet-torchvision-model
 def _torchvision_model(name: str, pretrained: bool, file: str | Path | None) -> nn.Module:
@@ -91,11 +94,11 @@ def unet_encoder(
     name: str,  # torchvision's name (resnet34, vgg16_bn, ...), or `timm/` and timm's name
     pretrained: bool = True,  # True: ImageNet weights
     *,
-    file: str | Path | None = None,  # weights file for torchvision's; None: searched, then downloaded
+    file: str | Path | None = None,  # weights file with the names of torchvision or timm; None: searched, then downloaded
 ) -> nn.Sequential:  # takes ImageNet-normalised (N, 3, H, W); its parts scale it down step by step
     "Return a classification network without its head; raise `ValueError` if it is no chain of convolutions."
     if name.startswith("timm/"):
-        model = _timm_model(name.removeprefix("timm/"), pretrained)
+        model = _timm_model(name.removeprefix("timm/"), pretrained, file)
     else:
         model = _torchvision_model(name, pretrained, file)
     try:
