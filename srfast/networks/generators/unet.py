@@ -6,6 +6,7 @@
 __all__ = ['unet_encoder', 'HookFreeUnet', 'unet', 'lr_unet']
 
 # %% ../../../nbs/networks/07_unet.ipynb #4283417c
+import sys
 import warnings
 from contextlib import suppress
 from importlib import import_module
@@ -329,7 +330,9 @@ def _from_layers(
 
 # %% ../../../nbs/networks/07_unet.ipynb #unet-build
 def _build(encoder: nn.Sequential, n_out: int, weight_norm: bool = False, **options) -> _SkipUnet:
-    "Build a hook-free U-Net on `encoder`, in training mode: fastai's, or without fastai or torchvision of the same layers."
+    "Build a hook-free U-Net on `encoder`, in training mode: fastai's if fastai is loaded, as in training, else of the same layers."
+    if "fastai" not in sys.modules:  # upscaling is not to load it
+        return _from_layers(encoder, n_out, weight_norm, **options).train()
     try:
         import_torchvision()  # fastai imports it
         modules = import_module("fastai.vision.models.unet"), import_module("fastai.layers")
