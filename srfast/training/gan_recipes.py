@@ -140,12 +140,12 @@ _HEADS = Degradation(4, blur=(0, 2), method=("bicubic", "bilinear", "box"), nois
 
 def _unet_small_recipe() -> GanRecipe:
     "Return the small variant of the fastai workflow."
-    pixels = Stage("pixels 64", 64, 16, 3, 500, whole=True), Stage("pixels mixed", 96, 12, 2, 500, lr_max=5e-4)
+    pixels = Stage("pixels 64", 64, 16, 3, 500, whole=True), Stage("pixels mixed", 96, 12, 1, 500, lr_max=5e-4)
     losses = {"l1": 2.0, "colour": 2.0, "feature_small": 0.3}
     rule = dict(momentum=0.5, adversarial_loss="hinge", loss=losses, adversarial=0.025)
-    critic = GanStage("critic", 96, 8, 1, 300, 2e-4, only_critic=True, **rule)
-    gan = GanStage("gan", 96, 8, 12, 500, 1e-4, critic_lr=2.0, **rule)
-    rule = dict(degradation=_HEADS, shrunk=(0.49, 0.7), critic="patch", critic_options={"width": 48, "spectral": True})
+    critic = GanStage("critic", 96, 8, 1, 200, 2e-4, only_critic=True, **rule)
+    gan = GanStage("gan", 96, 8, 8, 500, 1e-4, critic_lr=2.0, **rule)
+    rule = dict(degradation=_HEADS, shrunk=(0.49,), n_valid=32, critic="patch", critic_options={"width": 32, "spectral": True})
     return GanRecipe("faces_unet_gan_small", "lr_unet", 4, (*pixels, critic, gan), {"refine": 16}, **rule)
 
 # %% ../../nbs/training/11_gan_recipes.ipynb #0bff88fa

@@ -90,11 +90,12 @@ def consistency_loss(
 
 # %% ../../nbs/training/00_losses.ipynb #losses-colour
 def colour_loss(
-    sr: Tensor,  # result, (N, C, H, W), sides of at least 8
+    sr: Tensor,  # result, (N, C, H, W)
     hr: Tensor,  # original, same shape
 ) -> Tensor:  # scalar
     "Return the mean absolute difference of the mean colours of 8 x 8 blocks."
-    return F.l1_loss(F.avg_pool2d(sr, 8), F.avg_pool2d(hr, 8))
+    blocks = [max(1, side // 8) for side in sr.shape[-2:]]
+    return F.l1_loss(F.adaptive_avg_pool2d(sr, blocks), F.adaptive_avg_pool2d(hr, blocks))
 
 # %% ../../nbs/training/00_losses.ipynb #e458a298
 def takes_lr(
