@@ -144,7 +144,7 @@ def _unet_small_recipe() -> GanRecipe:
     losses = {"l1": 2.0, "colour": 2.0, "feature_small": 0.3}
     rule = dict(momentum=0.5, adversarial_loss="hinge", loss=losses, adversarial=0.025)
     critic = GanStage("critic", 96, 8, 1, 200, 2e-4, only_critic=True, **rule)
-    gan = GanStage("gan", 96, 8, 8, 500, 1e-4, critic_lr=2.0, **rule)
+    gan = GanStage("gan", 96, 8, 14, 500, 1e-4, critic_lr=2.0, **rule)
     rule = dict(degradation=_HEADS, shrunk=(0.49,), n_valid=32, critic="patch", critic_options={"width": 32, "spectral": True})
     return GanRecipe("faces_unet_gan_small", "lr_unet", 4, (*pixels, critic, gan), {"refine": 16}, **rule)
 
