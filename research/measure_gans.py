@@ -8,7 +8,7 @@ Images are scaled and cropped to `--size`, by default that of the recipe, then d
 bicubic alone. Columns besides the usual metrics:
 
 - `lpips` is that of SqueezeNet; images under 64 pixels a side are enlarged to 64 by repeating pixels.
-- `kid` compares SqueezeNet's pooled features of all results with those of all originals, times 1000; 0 means the same distribution.
+- `kid` compares SqueezeNet's pooled features of all results with those of all originals; 0 means the same distribution.
 - `colour` is the error of the mean colour of all results, in grey levels, of the worst channel.
 - `grid` is the energy at the frequencies of a pattern that repeats with the scale, relative to the originals'.
 - `peak` is that energy relative to the energy at neighbouring frequencies, again relative to the originals'.
@@ -65,7 +65,7 @@ def kid(sr, hr, features) -> torch.Tensor:
     x, y = (in_batches(lambda imgs: features(imagenet_normalize(imgs)).mean((2, 3)), imgs) for imgs in (sr, hr))
     kernel = lambda a, b: (a @ b.T / a.shape[1] + 1) ** 3  # noqa: E731
     total = kernel(x, x) + kernel(y, y) - kernel(x, y) - kernel(y, x)
-    return 1000 * (total.sum() - total.trace()) / (len(x) * (len(x) - 1))
+    return (total.sum() - total.trace()) / (len(x) * (len(x) - 1))
 
 
 def period_energy(imgs, period: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -145,8 +145,9 @@ def _unet_small_recipe() -> GanRecipe:
     rule = dict(momentum=0.5, adversarial_loss="hinge", loss=losses, adversarial=0.025)
     critic = GanStage("critic", 96, 8, 1, 200, 2e-4, only_critic=True, **rule)
     gan = GanStage("gan", 96, 8, 14, 500, 1e-4, critic_lr=2.0, **rule)
-    rule = dict(degradation=_HEADS, shrunk=(0.49,), n_valid=32, critic="patch", critic_options={"width": 32, "spectral": True})
-    return GanRecipe("faces_unet_gan_small", "lr_unet", 4, (*pixels, critic, gan), {"refine": 16}, **rule)
+    larger = replace(gan, name="gan 128", size=128, bs=6, epochs=12, lr_max=7e-5)
+    rule = dict(degradation=_HEADS, shrunk=(0.49, 0.65), n_valid=32, critic="patch", critic_options={"width": 32, "spectral": True})
+    return GanRecipe("faces_unet_gan_small", "lr_unet", 4, (*pixels, critic, gan, larger), {"refine": 16}, **rule)
 
 # %% ../../nbs/training/11_gan_recipes.ipynb #0bff88fa
 def _upsampler_recipes() -> list[Recipe]:  # full and small
