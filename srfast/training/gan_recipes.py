@@ -135,18 +135,18 @@ def _unet_recipe() -> GanRecipe:
     return GanRecipe("faces_unet_gan", "unet_resnet34", 4, stages, pretrained=True, degradation=_CRAPPIFY, critic="fastai")
 
 # %% ../../nbs/training/11_gan_recipes.ipynb #b197f2bb
-_HEADS = Degradation(4, blur=(0, 2), method=("bicubic", "bilinear", "box"), noise=(0, 3), jpeg=(40, 95), chance=0.5)
+_HEADS = Degradation(4, blur=(0, 1.5), method=("bicubic", "bilinear", "box"), noise=(0, 2), jpeg=(60, 95), chance=0.5)
 
 
 def _unet_small_recipe() -> GanRecipe:
     "Return the small variant of the fastai workflow."
     pixels = Stage("pixels 64", 64, 16, 3, 500, whole=True), Stage("pixels mixed", 96, 12, 1, 500, lr_max=5e-4)
-    losses = {"l1": 2.0, "colour": 2.0, "feature_small": 0.3}
-    rule = dict(momentum=0.5, adversarial_loss="hinge", loss=losses, adversarial=0.025)
+    losses = {"l1": 3.0, "colour": 2.0, "feature_small": 0.35}
+    rule = dict(momentum=0.5, adversarial_loss="hinge", loss=losses, adversarial=0.015)
     critic = GanStage("critic", 96, 8, 1, 200, 2e-4, only_critic=True, **rule)
-    gan = GanStage("gan", 96, 8, 14, 500, 1e-4, critic_lr=2.0, **rule)
-    larger = replace(gan, name="gan 128", size=128, bs=6, epochs=12, lr_max=7e-5)
-    rule = dict(degradation=_HEADS, shrunk=(0.49, 0.65), n_valid=32, critic="patch", critic_options={"width": 32, "spectral": True})
+    gan = GanStage("gan", 96, 8, 7, 500, 1e-4, critic_lr=2.0, **rule)
+    larger = replace(gan, name="gan 128", size=128, bs=6, epochs=10)
+    rule = dict(degradation=_HEADS, shrunk=(0.49, 0.65, 0.65), n_valid=32, critic="patch", critic_options={"width": 32, "spectral": True})
     return GanRecipe("faces_unet_gan_small", "lr_unet", 4, (*pixels, critic, gan, larger), {"refine": 16}, **rule)
 
 # %% ../../nbs/training/11_gan_recipes.ipynb #0bff88fa
@@ -157,7 +157,7 @@ def _upsampler_recipes() -> list[Recipe]:  # full and small
     small = dict(degradation=replace(_HEADS, scale=2, blur=(0, 1)), symmetries=2, n_valid=64)
     return [
         Recipe("upsampler", "unet_vgg16_bn", 2, full, pretrained=True, symmetries=2, n_valid=64),
-        Recipe("upsampler_small", "lr_unet", 2, (Stage("pixels", 96, 16, 6, 400),), {"width": 16, "refine": 8}, **small),
+        Recipe("upsampler_small", "lr_unet", 2, (Stage("pixels", 96, 16, 3, 400),), {"width": 16, "refine": 8}, **small),
     ]
 
 # %% ../../nbs/training/11_gan_recipes.ipynb #53bb30e2
