@@ -4,8 +4,8 @@
     python research/measure_gans.py runs/faces_srgan_small --pictures $SRFAST_DATA/faces/valid -o data/results/tables/gans_faces.csv
     python research/measure_gans.py runs/digits_dcgan_small --pictures $SRFAST_DATA/digits --reader runs/digits_classifier_small -o ...
 
-Images are scaled and cropped to `--size`, by default that of the recipe, then degraded as in its training, or with `--clean` by
-bicubic alone. Columns besides the usual metrics:
+Images are scaled and cropped to each `--size`, by default that of the recipe, then degraded as in its training. `--clean`
+adds inputs made by bicubic alone. Columns besides the usual metrics:
 
 - `lpips` is that of SqueezeNet; images under 64 pixels a side are enlarged to 64 by repeating pixels.
 - `kid` compares SqueezeNet's pooled features of all results with those of all originals; 0 means the same distribution.
@@ -120,11 +120,11 @@ def results_of(run: Path, recipe, lr_imgs, hr) -> dict:
     return results | {"after": in_batches(load_generator(run), lr_imgs), "originals": hr}
 
 
-def table_of(run: Path, args) -> pd.DataFrame:
+def table_of(run: Path, size: int | None, clean: bool, args) -> pd.DataFrame:
     """A row for each result."""
     recipe = get_recipe(args.recipe or read_info(run / "model.safetensors").metadata["recipe"])
-    recipe = replace(recipe, degradation=None) if args.clean else recipe
-    lr_imgs, hr, labels = pairs_of(recipe, args.pictures, args.size)
+    recipe = replace(recipe, degradation=None) if clean else recipe
+    lr_imgs, hr, labels = pairs_of(recipe, args.pictures, size)
     gan = recipe.create()
     judges = dict(lpips=load_lpips())
     if (run / "critic.safetensors").exists():
@@ -139,7 +139,7 @@ def table_of(run: Path, args) -> pd.DataFrame:
     with torch.no_grad():
         rows = [measure(name, sr, hr, judges, labels, recipe.scale) for name, sr in results.items()]
     inputs = "bicubic" if recipe.degradation is None else "as in training"
-    return pd.DataFrame(rows).assign(run=run.name, pictures=len(hr), size=hr.shape[-1], inputs=inputs)
+    return pd.DataFrame(rows).assign(run=args.name or run.name, pictures=len(hr), size=hr.shape[-1], inputs=inputs)
 
 
 def write_sheet(results: dict, file: Path, n: int = 16, times: int = 2) -> None:
@@ -156,13 +156,15 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, required=True)
     parser.add_argument("--reader", type=Path, help="run of the digit classifier")
     parser.add_argument("--recipe", help="name of the recipe; default: that in the weights")
-    parser.add_argument("--size", type=int, help="side of the originals in pixels; default: that of the recipe's last stage")
-    parser.add_argument("--clean", action="store_true", help="make the inputs by bicubic alone")
+    parser.add_argument("--name", help="name of the run in the table; default: that of its folder")
+    parser.add_argument("--size", type=int, nargs="+", default=[None], help="sides of the originals, pixels; default: the recipe's")
+    parser.add_argument("--clean", action="store_true", help="also make inputs by bicubic alone, at the last size")
     parser.add_argument("--sheet", type=Path, help="PNG to write, to look at")
     parser.add_argument("-o", "--out", type=Path, required=True)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    table = pd.concat([table_of(run, args) for run in args.runs])
+    ways = [(size, False) for size in args.size] + [(args.size[-1], True)] * args.clean
+    table = pd.concat([table_of(run, *way, args) for run in args.runs for way in ways])
     record(table, args.out)
     print(table.drop(columns=["pictures"]).round(3).to_string(index=False))
 
