@@ -145,7 +145,7 @@ def _unet_small_recipe() -> GanRecipe:
     rule = dict(momentum=0.5, adversarial_loss="hinge", loss=losses, adversarial=0.015)
     critic = GanStage("critic", 96, 8, 1, 200, 2e-4, only_critic=True, **rule)
     gan = GanStage("gan", 96, 8, 7, 500, 1e-4, critic_lr=2.0, **rule)
-    larger = replace(gan, name="gan 128", size=128, bs=6, epochs=10)
+    larger = replace(gan, name="gan 128", size=128, bs=6, epochs=7)
     rule = dict(degradation=_HEADS, shrunk=(0.49, 0.65, 0.65), n_valid=32, critic="patch", critic_options={"width": 32, "spectral": True})
     return GanRecipe("faces_unet_gan_small", "lr_unet", 4, (*pixels, critic, gan, larger), {"refine": 16}, **rule)
 
