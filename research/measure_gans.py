@@ -137,7 +137,8 @@ def table_of(run: Path, size: int | None, clean: bool, args) -> pd.DataFrame:
     if args.sheet:
         write_sheet(results, args.sheet)
     with torch.no_grad():
-        rows = [measure(name, sr, hr, judges, labels, recipe.scale) for name, sr in results.items()]
+        shown = {name: sr for name, sr in results.items() if name != "originals" or labels is not None}
+        rows = [measure(name, sr, hr, judges, labels, recipe.scale) for name, sr in shown.items()]
     inputs = "bicubic" if recipe.degradation is None else "as in training"
     return pd.DataFrame(rows).assign(run=args.name or run.name, pictures=len(hr), size=hr.shape[-1], inputs=inputs)
 
