@@ -30,12 +30,22 @@ from ..networks.onnx import OnnxNetwork, load_onnx
 
 # %% ../../nbs/inference/06_export.ipynb #export-sizes
 def _min_size(net: nn.Module) -> int:
-    "Return the smallest side that the exported network takes; back-projection needs five pixels."
-    return max(net.spec.min_size, 5 if getattr(net, "back", None) else 1)
+    "Return the smallest side that the exported network takes: back-projection needs five pixels, the skips of U-Nets sixteen."
+    deep = net.spec.multiple_of > 1 and _grid(net) == 1
+    return max(net.spec.min_size, 16 if deep else 5 if getattr(net, "back", None) else 1)
 
-def _example_side(net: nn.Module) -> int:
-    "Return a side to trace with: no smaller than what the network takes, and a multiple of its grid."
-    return math.ceil(max(20, _min_size(net)) / net.spec.multiple_of) * net.spec.multiple_of
+def _grid(net: nn.Module) -> int:
+    "Return what sides must be multiples of; srfast's own generators pad themselves."
+    return net.spec.multiple_of if isinstance(net, (External, Luma)) else 1
+
+def _sides(net: nn.Module) -> tuple[int, int]:
+    """Return height and width of an image to trace with.
+
+    U-Nets resize a skip where halving left a remainder. Sides that leave one at every level keep each of these steps."""
+    if _grid(net) == 1 and net.spec.multiple_of > 1:
+        return (43, 171) if net.scale % 3 == 0 and net.spec.upsampling == "pre" else (33, 65)
+    low = max(21, _min_size(net))
+    return tuple(math.ceil(side / _grid(net)) * _grid(net) for side in (low, low + 6))
 
 # %% ../../nbs/inference/06_export.ipynb #export-bare
 def _bare(net: nn.Module) -> nn.Module:
@@ -72,8 +82,7 @@ def _trace(net: nn.Module, name: str, opset: int):
         import onnxscript  # noqa: F401
     except ImportError:
         raise WeightsError("export needs onnx, onnxscript and onnxruntime: pip install 'srfast[onnx]'") from None
-    side = _example_side(net)
-    free, example = torch.export.Dim.DYNAMIC, torch.rand(2, 3, side, side + net.spec.multiple_of)
+    free, example = torch.export.Dim.DYNAMIC, torch.rand(2, 3, *_sides(net))
     options = dict(dynamo=True, opset_version=opset, input_names=["lr_imgs"], output_names=["sr"], external_data=False, verbose=False)
     try:
         with _quiet(), torch.no_grad():
@@ -104,8 +113,8 @@ def _describe(model, net: nn.Module, card: ModelCard) -> None:
     from srfast import __version__
 
     spec, known = net.spec, getattr(getattr(net, "info", None), "metadata", {})
-    pad_to = spec.multiple_of if card.network else 1  # srfast's own generators pad themselves
-    srfast = dict(generator=spec.name, scale=net.scale, overlap=spec.overlap, multiple_of=spec.multiple_of, min_size=_min_size(net), pad_to=pad_to)
+    sizes = dict(overlap=spec.overlap, multiple_of=spec.multiple_of, min_size=_min_size(net), pad_to=_grid(net))
+    srfast = dict(generator=spec.name, scale=net.scale, **sizes)
     facts = dict(name=card.name, scale=net.scale, channels="RGB", range="0 to 1", layout="NCHW", version=f"srfast {__version__}")
     facts |= {key: known[key] for key in ("data", "terms", "teacher", "recipe") if isinstance(known.get(key), (str, int, float))}
     onnx.helper.set_model_props(model, {"srfast": json.dumps(srfast)} | {key: str(value) for key, value in facts.items()})
@@ -114,11 +123,13 @@ def _describe(model, net: nn.Module, card: ModelCard) -> None:
 # %% ../../nbs/inference/06_export.ipynb #export-check
 def _check(data: bytes, net: nn.Module, name: str, tolerance: float = 1e-5) -> float:
     "Return the largest difference between ONNX Runtime and torch; raise `WeightsError` if it is above `tolerance`."
-    onnx_net, side, rng = load_onnx(data), _example_side(net), torch.Generator().manual_seed(0)
-    shapes = [(1, side + 17, side + 3), (2, side + 1, side + 9), (1, _min_size(net), side)]
-    imgs = [torch.rand(n, 3, h, w, generator=rng) for n, h, w in shapes]
-    with torch.inference_mode():
-        worst = max((onnx_net(img) - net(img)).abs().max().item() for img in imgs)
+    onnx_net, rng = load_onnx(data), torch.Generator().manual_seed(0)
+    imgs = [torch.rand(n, 3, *sides, generator=rng) for n, *sides in ((1, 38, 49), (2, 27, 22), (1, _min_size(net), 17))]
+    try:
+        with torch.inference_mode():
+            worst = max((onnx_net(img) - net(img)).abs().max().item() for img in imgs)
+    except Exception as e:
+        raise WeightsError(f"{name}: cannot be exported to ONNX for every size ({_reason(e)})") from None
     if not worst <= tolerance:
         raise WeightsError(f"{name}: ONNX Runtime differs from torch by {worst:.1g} (expected at most {tolerance:g}); nothing was written")
     return worst
@@ -149,6 +160,8 @@ def export_onnx(
     path, card = Path(path), resolve(model)
     if path.suffix.lower() != ".onnx":
         raise ValueError(f"expected a file ending in .onnx, got {path}")
+    if not path.parent.is_dir():
+        raise ValueError(f"{path.parent}: no such folder; create it first")
     net = _prepared(card, scale, half, detail)
     proto = _trace(net, card.name, opset)
     if half:

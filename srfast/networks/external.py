@@ -111,7 +111,7 @@ def is_external(
     if not isinstance(model, (str, os.PathLike)):
         return isinstance(model, nn.Module) or _is_descriptor(model)
     path = Path(model)
-    if path.suffix.lower() in (".pth", ".pt"):
+    if path.suffix.lower() in (".pth", ".pt", ".onnx"):
         return True
     try:
         with safe_open(path, "pt") as f:

@@ -67,7 +67,7 @@ def resolve(
     "Return what `model` is; raise `UnknownNameError` or `WeightsError` if it is none."
     if isinstance(model, str) and model in list_weights():
         return _bundled_card(model)
-    if not (is_external(model) or is_onnx(model)):
+    if not is_external(model):
         path = find_weights(model)
         return _file_card(path, _changed(path))
     if not isinstance(model, (str, Path)):
