@@ -360,6 +360,18 @@ def export(
     export_onnx(model, path, scale, half=half, detail=detail, opset=opset)
     typer.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB  use it: srfast upscale photo.jpg --model {shlex.quote(str(path))}")
 
+# %% ../nbs/cli/00_cli.ipynb #cli-push
+@app.command()
+def push(
+    model: Annotated[str, typer.Argument(metavar="RUN", help="Run folder or weights file.")],
+    address: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="Repository on the Hugging Face Hub.")],
+    public: Annotated[bool, typer.Option("--public", help="Make a new repository public.")] = False,
+) -> None:
+    "Publish a model on the Hugging Face Hub. It can then be used as hf://OWNER/NAME."
+    from srfast.networks.hub import push
+
+    typer.echo(f"{push(model, address, not public)}  use it: srfast upscale photo.jpg --model hf://{address}")
+
 # %% ../nbs/cli/00_cli.ipynb #29cd5655
 @app.command()
 def train(
