@@ -330,7 +330,7 @@ def models() -> None:
 # %% ../nbs/cli/00_cli.ipynb #cli-export
 @app.command()
 def export(
-    model: Annotated[Optional[str], typer.Argument(metavar="MODEL", help="Bundled model (see: srfast models), weights file or run folder.")] = None,
+    model: Annotated[Optional[str], typer.Argument(metavar="MODEL", help="Bundled model, weights file or run folder.")] = None,
     out: Annotated[Optional[Path], typer.Option("-o", "--out", help="File to write, .onnx; default: MODEL_xSCALE.onnx.")] = None,
     scale: Annotated[Optional[int], typer.Option(min=2, help="Which scale of the model; default: its largest.")] = None,
     half: Annotated[bool, typer.Option("--half", help="Store weights as float16: half the size.")] = False,

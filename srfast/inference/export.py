@@ -11,7 +11,6 @@ import io
 import json
 import logging
 import math
-import os
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager, redirect_stdout

@@ -8,7 +8,6 @@ __all__ = []
 # %% ../../nbs/networks/14_onnx.ipynb #onnx-imports
 import json
 import os
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +64,7 @@ def _open_session(data: bytes, name: str, device: str):
         session = runtime.InferenceSession(data, options, providers=list(dict.fromkeys([_PROVIDERS[device], _PROVIDERS["cpu"]])))
     except Exception as e:
         message = str(e).splitlines()[0] if str(e) else type(e).__name__
-        raise WeightsError(f"{name}: expected an ONNX model, got a damaged file or one that ONNX Runtime cannot run ({message})") from None
+        raise WeightsError(f"{name}: expected an ONNX model, got a damaged file or one that cannot be run ({message})") from None
     shapes = [list(value.shape) for value in (*session.get_inputs(), *session.get_outputs())]
     if len(shapes) != 2 or [len(shape) for shape in shapes] != [4, 4]:
         raise WeightsError(f"{name}: expected a model of one input (N,C,H,W) and one output, got shapes {', '.join(map(str, shapes))}")
@@ -101,8 +100,8 @@ class OnnxNetwork(nn.Module):
     def _run(self, imgs: np.ndarray) -> np.ndarray:
         session = self.session()
         value = session.get_inputs()[0]
-        half = "float16" in value.type
-        return session.run(None, {value.name: imgs.astype(np.float16 if half else np.float32, copy=False)})[0].astype(np.float32, copy=False)
+        imgs = imgs.astype(np.float16 if "float16" in value.type else np.float32, copy=False)
+        return session.run(None, {value.name: imgs})[0].astype(np.float32, copy=False)
 
     def forward(self, lr_imgs: Tensor) -> Tensor:  # (N, C, H, W) in [0, 1]
         "Enlarge, one image at a time where the model takes one."
@@ -111,7 +110,8 @@ class OnnxNetwork(nn.Module):
     def _enlarge(self, lr_imgs: Tensor) -> Tensor:
         imgs = lr_imgs.contiguous().float().numpy()
         one = self.session().get_inputs()[0].shape[0] == 1
-        return torch.from_numpy(np.concatenate([self._run(imgs[i : i + 1]) for i in range(len(imgs))]) if one else self._run(imgs))
+        batches = np.split(imgs, len(imgs)) if one else [imgs]
+        return torch.from_numpy(np.concatenate([self._run(batch) for batch in batches]))
 
 # %% ../../nbs/networks/14_onnx.ipynb #onnx-spec
 _LIMITS = {"scale": (2, 16), "overlap": (0, 256), "multiple_of": (1, 64), "min_size": (1, 256), "pad_to": (1, 64)}

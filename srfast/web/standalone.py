@@ -119,7 +119,8 @@ def export_web(
     cards = [replace(resolve(model), detail="") for model in models]
     limits = Limits(max_upload=200_000_000, max_pixels_in=max_pixels_in, max_pixels_out=max_pixels_out)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".srfast-web-") as tmp, Progress(progress, "export", 1 + sum(len(card.scales) for card in cards)) as report:
+    count = 1 + sum(len(card.scales) for card in cards)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".srfast-") as tmp, Progress(progress, "export", count) as report:
         site = Path(tmp) / "site"
         shutil.copytree(str(files("srfast") / "web" / "static"), site / "static")
         (site / "static" / "offline.js").unlink()
