@@ -185,7 +185,8 @@ def main() -> None:
     if args.what == "record": return [store_change(model) for model in args.model]
     tables = []
     for model, scale in ((m, s) for m in args.model for s in args.scale if s in list_weights().get(m, [s])):
-        tables.append({"kodak24": kodak24, "bf16": bf16, "views": views, "consistent": consistent, "onnx": onnx}[args.what](model, scale))
+        measure = {"kodak24": kodak24, "bf16": bf16, "views": views, "consistent": consistent, "onnx": onnx}[args.what]
+        tables.append(measure(model, scale))
         table = pd.concat(tables, ignore_index=True)
         record(table, args.out or RESULTS / f"inference_{args.what}.csv")
     groups = {"consistent": ["set", "scale"], "views": ["set", "scale", "views", "backproject"], "onnx": ["model", "scale"]}.get(args.what, ["scale"])

@@ -69,7 +69,7 @@ def _open_session(data: bytes, name: str, device: str):
     if len(shapes) != 2 or [len(shape) for shape in shapes] != [4, 4]:
         raise WeightsError(f"{name}: expected a model of one input (N,C,H,W) and one output, got shapes {', '.join(map(str, shapes))}")
     if fixed := [side for side in shapes[0][2:] if isinstance(side, int)]:
-        raise WeightsError(f"{name}: expected a model for any height and width, got one for {fixed[0]} pixels; export it with dynamic sides")
+        raise WeightsError(f"{name}: expected a model for any height and width, got one for {fixed[0]} pixels; export it again")
     return session
 
 # %% ../../nbs/networks/14_onnx.ipynb #onnx-net
