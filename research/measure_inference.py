@@ -189,8 +189,8 @@ def main() -> None:
         tables.append(measure(model, scale))
         table = pd.concat(tables, ignore_index=True)
         record(table, args.out or RESULTS / f"inference_{args.what}.csv")
-    groups = {"consistent": ["set", "scale"], "views": ["set", "scale", "views", "backproject"], "onnx": ["model", "scale"]}.get(args.what, ["scale"])
-    print(table.groupby(groups).mean(numeric_only=True).round(4).to_string())
+    groups = {"consistent": ["set", "scale"], "views": ["set", "scale", "views", "backproject"], "onnx": ["model", "scale"]}
+    print(table.groupby(groups.get(args.what, ["scale"])).mean(numeric_only=True).round(4).to_string())
 
 
 if __name__ == "__main__": main()
