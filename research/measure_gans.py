@@ -28,7 +28,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from srfast.networks.backbones import imagenet_normalize, load_lpips
+from srfast.networks.backbones import load_lpips
 from srfast.core import rgb_to_y, to_tensor, to_uint8
 from srfast.data.pairs import find_pictures, make_pair, middle_of, read_rgb, shrink_to
 from srfast.training.digits import load_digits_classifier, read_digits, share_read
@@ -60,12 +60,24 @@ def in_batches(net, imgs, n: int = 50):
         return torch.cat([net(part) for part in imgs.split(n)])
 
 
-def kid(sr, hr, features) -> torch.Tensor:
-    """The unbiased squared MMD with a cubic kernel of pooled features. Source: Binkowski et al., Demystifying MMD GANs (2018)."""
-    x, y = (in_batches(lambda imgs: features(imagenet_normalize(imgs)).mean((2, 3)), imgs) for imgs in (sr, hr))
+def kid(x, y) -> torch.Tensor:
+    """The unbiased squared MMD with a cubic kernel of features (N, C). Source: Binkowski et al., Demystifying MMD GANs (2018)."""
     kernel = lambda a, b: (a @ b.T / a.shape[1] + 1) ** 3  # noqa: E731
     total = kernel(x, x) + kernel(y, y) - kernel(x, y) - kernel(y, x)
     return (total.sum() - total.trace()) / (len(x) * (len(x) - 1))
+
+
+def distances(sr, hr, lpips) -> dict:
+    """LPIPS of each pair, and KID of the pooled features of all: SqueezeNet sees each image once."""
+    found = [], [], []
+    for pair in zip(sr.split(50), hr.split(50)):
+        last = []
+        hook = lpips.features[-1].register_forward_hook(lambda *args: last.append(args[2].mean((2, 3))))
+        found[0].append(lpips(*pair))
+        hook.remove()
+        found[1].append(last[0]), found[2].append(last[1])
+    each, x, y = map(torch.cat, found)
+    return dict(lpips=each, kid=kid(x, y))
 
 
 def period_energy(imgs, period: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -96,8 +108,7 @@ def measure(name: str, sr, hr, judges: dict, labels, scale: int = 4) -> dict:
     row = dict(psnr=psnr(sr, hr), psnr_y=psnr(sr, hr, y_only=True, crop_border=4), mse=mse(sr, hr), l1=l1(sr, hr))
     if hr.shape[-1] >= 44:
         row["ms_ssim"] = ms_ssim(sr, hr)
-    row["lpips"] = torch.cat([judges["lpips"](a, b) for a, b in zip(*(imgs.split(50) for imgs in seen))])
-    row["kid"] = kid(*seen, judges["lpips"].features)
+    row |= distances(*seen, judges["lpips"])
     row["colour"] = 255 * (sr.mean((0, 2, 3)) - hr.mean((0, 2, 3))).abs().max()
     (grid, around), (own, own_around) = (period_energy(imgs, scale) for imgs in (sr, hr))
     row |= dict(grid=grid / own, peak=(grid / around) / (own / own_around))
