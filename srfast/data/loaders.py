@@ -50,7 +50,7 @@ def _cut_patch(pair: Pair, size: int, rng: np.random.Generator, symmetries: int)
     return _turn(pair.lr_img[y : y + side, x : x + side], k), _turn(hr, k)
 
 # %% ../../nbs/data/01_loaders.ipynb #8b87df1f
-def _show_rows(
+def show_rows(
     rows: list[tuple],  # each some images (3, H, W) in [0, 1]
     titles: tuple[str, ...],  # above the first row
     side: float = 1.5,  # of an image, inches
@@ -85,7 +85,7 @@ class _ShownLoader:
         max_n: int = 4,  # rows
     ) -> None:
         "Draw low-resolution images beside their originals."
-        _show_rows(list(zip(*(b or self.one_batch())))[:max_n], ("low", "original"))
+        show_rows(list(zip(*(b or self.one_batch())))[:max_n], ("low", "original"))
 
     def show_results(
         self,
@@ -94,7 +94,7 @@ class _ShownLoader:
         max_n: int = 4,  # rows
     ) -> None:
         "Draw low-resolution images, results and originals."
-        _show_rows(list(zip(b[0], out, b[1]))[:max_n], ("low", "result", "original"))
+        show_rows(list(zip(b[0], out, b[1]))[:max_n], ("low", "result", "original"))
 
 # %% ../../nbs/data/01_loaders.ipynb #65511063
 class PatchLoader(_ShownLoader):

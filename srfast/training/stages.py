@@ -17,9 +17,10 @@ import torch
 import torch.nn.functional as F
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
+from fastai.callback.schedule import ParamScheduler
 from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
-from fastcore.basics import patch
+from fastcore.basics import listify, patch
 from torch import Tensor, nn
 
 from ..core import rgb_to_y
@@ -61,7 +62,7 @@ class Stage:
     optimizer: str = "adam"  # 'adam', 'sgd' or 'muon'
     momentum: float = 0.9  # in [0, 1); with Adam the first beta
     wd: float = 0.0  # weight decay
-    loss: str | dict[str, float] = "l1"  # a name of `get_loss`, or names and weights
+    loss: str | dict[str, float] | Callable = "l1"  # a name of `get_loss`, names and weights, or loss(sr, hr) -> scalar
     y_only: bool = False  # compare luminance only
     supervision: float = 0.0  # first weight of the intermediate predictions' loss (DRCN); falls to 0 during the stage
     clip: float = 1.0  # largest gradient norm; with `clip_by_lr`, largest gradient value times learning rate
@@ -155,7 +156,7 @@ class StepRate(Callback):
         self.dls.train.first = self.done
 
     def before_batch(self):
-        if self.training:
+        if self.training and getattr(self.learn, "by_stage", True):
             self.opt.set_hyper("lr", self.stage.rates(self.factor * _lr_at(self.done, self.stage), len(self.opt.param_lists)))
 
     def after_batch(self):
@@ -325,6 +326,20 @@ def one_batch(
     "Run one batch and leave its contexts."
     with ExitStack() as self.contexts:
         super(StageLearner, self).one_batch(i, b)
+
+# %% ../../nbs/training/04_stages.ipynb #stages-fit
+@patch
+def fit(
+    self: StageLearner,
+    n_epoch: int,  # number of epochs
+    lr: float | slice | None = None,  # learning rate; None: that of the stage
+    *args,  # of `Learner.fit`
+    cbs: Callback | list[Callback] | None = None,  # further callbacks; a scheduler among them sets the rate
+    **kwargs,  # of `Learner.fit`
+) -> None:
+    "Fit with the learning rate of the stage, unless another is given."
+    self.by_stage = lr is None and not any(isinstance(cb, ParamScheduler) for cb in listify(cbs))
+    super(StageLearner, self).fit(n_epoch, lr, *args, cbs=cbs, **kwargs)
 
 # %% ../../nbs/training/04_stages.ipynb #aa343e27
 def stage_optimizer(

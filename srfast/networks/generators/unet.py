@@ -392,26 +392,29 @@ def unet(
 # %% ../../../nbs/networks/07_unet.ipynb #a95933f8
 def unet_resnet34(
     scale: int = 4,  # enlargement, 1 or more
-    **options,  # options of `unet`
+    pretrained: bool = False,  # True: the encoder has ImageNet weights
+    **options,  # further options of `unet`
 ) -> Unet:  # 41.4 M parameters
     "Return the U-Net of the fastai workflow, on ResNet34."
-    return unet(scale, "resnet34", **options)
+    return unet(scale, "resnet34", pretrained, **options)
 
 # %% ../../../nbs/networks/07_unet.ipynb #34490592
 def unet_vgg16_bn(
     scale: int = 4,  # enlargement, 1 or more
-    **options,  # options of `unet`
+    pretrained: bool = False,  # True: the encoder has ImageNet weights
+    **options,  # further options of `unet`
 ) -> Unet:  # 68.8 M parameters
     "Return the U-Net on VGG16 with batch norm: the second one of the workflow, and the slowest."
-    return unet(scale, "vgg16_bn", **options)
+    return unet(scale, "vgg16_bn", pretrained, **options)
 
 # %% ../../../nbs/networks/07_unet.ipynb #79231f86
 def unet_squeezenet(
     scale: int = 4,  # enlargement, 1 or more
-    **options,  # options of `unet`
+    pretrained: bool = False,  # True: the encoder has ImageNet weights
+    **options,  # further options of `unet`
 ) -> Unet:  # 20.0 M parameters
     "Return the U-Net on SqueezeNet 1.1: a light encoder with the same kind of decoder."
-    return unet(scale, "squeezenet1_1", **options)
+    return unet(scale, "squeezenet1_1", pretrained, **options)
 
 # %% ../../../nbs/networks/07_unet.ipynb #cb3c3529
 def _small_encoder(width: int) -> nn.Sequential:
