@@ -6,7 +6,7 @@
 __all__ = ['PatchLoader', 'PictureLoader', 'patch_dataloaders']
 
 # %% ../../nbs/data/01_loaders.ipynb #e3d88154
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -54,6 +54,7 @@ def show_rows(
     rows: list[tuple],  # each some images (3, H, W) in [0, 1]
     titles: tuple[str, ...],  # above the first row
     side: float = 1.5,  # of an image, inches
+    notes: Sequence[str] = (),  # below the last image of each row
 ) -> None:
     "Draw images in rows, all at the same size, pixels as squares."
     import matplotlib.pyplot as plt
@@ -65,6 +66,8 @@ def show_rows(
             ax.axis("off")
     for ax, title in zip(axs[0], titles):
         ax.set_title(title)
+    for line, note in zip(axs, notes):
+        line[-1].text(0.5, -0.02, note, transform=line[-1].transAxes, ha="center", va="top")
     plt.tight_layout()
 
 # %% ../../nbs/data/01_loaders.ipynb #bd964e69
