@@ -348,6 +348,15 @@ def _crop(imgs: Tensor, h: int, w: int) -> Tensor:
     rows, columns = torch.arange(h, device=imgs.device), torch.arange(w, device=imgs.device)
     return imgs.index_select(-2, rows).index_select(-1, columns)
 
+# %% ../../../nbs/networks/07_unet.ipynb #unet-rebuild
+def _rebuild(spec, scale: int, options: dict, state: dict[str, Tensor], frozen: set[str], training: bool) -> nn.Module:
+    "Return a pickled network of the zoo: torch refuses to pickle its weight norm."
+    net = spec.create(scale, **options).to(next(iter(state.values())).device).train(training)
+    net.load_state_dict(state)
+    for name, p in net.named_parameters():
+        p.requires_grad_(name not in frozen)
+    return net
+
 # %% ../../../nbs/networks/07_unet.ipynb #6ea18792
 class Unet(nn.Module):
     "U-Net after bicubic enlargement: (N, 3, H, W) to (N, 3, H scale, W scale)."
@@ -363,6 +372,13 @@ class Unet(nn.Module):
         self.net, self.skip = net, BicubicSkip(scale)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
+
+    def __reduce_ex__(self, protocol):
+        if not hasattr(self, "spec"):
+            return super().__reduce_ex__(protocol)
+        frozen = {name for name, p in self.named_parameters() if not p.requires_grad}
+        own = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        return _rebuild, (self.spec, self.scale, self.options, self.state_dict(), frozen, self.training), own
 
     def forward(self, lr_imgs: Tensor) -> Tensor:  # (N, 3, H, W) in [0, 1]
         "Enlarge; values may leave [0, 1] slightly."
