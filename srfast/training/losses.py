@@ -26,17 +26,19 @@ from ..networks.backbones import imagenet_normalize, load_backbone
 def l1_loss(
     sr: Tensor,  # result, (N, C, H, W)
     hr: Tensor,  # original, same shape
-) -> Tensor:  # scalar
+    reduction: str = "mean",  # as in torch: 'mean', 'sum' or 'none'
+) -> Tensor:  # scalar; with 'none' the shape of the images
     "Return the mean absolute difference."
-    return F.l1_loss(sr, hr)
+    return F.l1_loss(sr, hr, reduction=reduction)
 
 # %% ../../nbs/training/00_losses.ipynb #b7fcc6c0
 def mse_loss(
     sr: Tensor,  # result, (N, C, H, W)
     hr: Tensor,  # original, same shape
-) -> Tensor:  # scalar
+    reduction: str = "mean",  # as in torch: 'mean', 'sum' or 'none'
+) -> Tensor:  # scalar; with 'none' the shape of the images
     "Return the mean squared difference. PSNR is its negative logarithm."
-    return F.mse_loss(sr, hr)
+    return F.mse_loss(sr, hr, reduction=reduction)
 
 # %% ../../nbs/training/00_losses.ipynb #1036a8b7
 def charbonnier_loss(
@@ -51,9 +53,10 @@ def charbonnier_loss(
 def luma_loss(
     sr: Tensor,  # result, (N, 1 or 3, H, W) in [0, 1]
     hr: Tensor,  # original, same shape
-) -> Tensor:  # scalar
+    reduction: str = "mean",  # as in torch: 'mean', 'sum' or 'none'
+) -> Tensor:  # scalar; with 'none' the shape of the images
     "Return the mean squared difference of BT.601 luminance. Y-PSNR is its negative logarithm."
-    return F.mse_loss(rgb_to_y(sr), rgb_to_y(hr))
+    return F.mse_loss(rgb_to_y(sr), rgb_to_y(hr), reduction=reduction)
 
 # %% ../../nbs/training/00_losses.ipynb #bb2c0996
 def tv_loss(
