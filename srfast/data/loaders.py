@@ -71,7 +71,7 @@ def show_rows(
     plt.tight_layout()
 
 # %% ../../nbs/data/01_loaders.ipynb #bd964e69
-class _ShownLoader:
+class ShownLoader:
     "What fastai needs of a loader to draw its batches."
 
     def new(self, **kwargs):
@@ -100,7 +100,7 @@ class _ShownLoader:
         show_rows(list(zip(b[0], out, b[1]))[:max_n], ("low", "result", "original"))
 
 # %% ../../nbs/data/01_loaders.ipynb #65511063
-class PatchLoader(_ShownLoader):
+class PatchLoader(ShownLoader):
     "Batches `(lr_imgs, hr)` of random patches; batch `i` depends on `seed` and `i` alone."
 
     def __init__(
@@ -168,7 +168,7 @@ def _worsen(hr: Tensor, degradation: Degradation, rng: np.random.Generator) -> T
     return lr_imgs.contiguous(memory_format=torch.channels_last)
 
 # %% ../../nbs/data/01_loaders.ipynb #21efdf36
-class PictureLoader(_ShownLoader):
+class PictureLoader(ShownLoader):
     "Batches of one image: the middle of each pair, at most `size` HR pixels a side."
 
     def __init__(

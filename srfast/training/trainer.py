@@ -6,14 +6,16 @@
 __all__ = ['start_from', 'sr_learner', 'Recipe', 'bicubic_psnr', 'train']
 
 # %% ../../nbs/training/07_trainer.ipynb #000a06bf
+import copy
+import hashlib
 import inspect
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from fastai.callback.core import Callback
@@ -23,13 +25,14 @@ from fastcore.basics import listify, patch
 from torch import Tensor, nn
 
 from ..core import ImageError, find_name, pick_device, set_seed, wants_bf16
+from ..data.given import given_split, is_given
 from ..data.loaders import patch_dataloaders
 from ..data.pairs import Pair, make_pair, read_rgb, shrink_to
 from ..data.splits import Split, largest_size, read_split
 from ..images.degrade import Degradation
 from ..images.metrics import psnr
 from ..images.resize import imresize
-from ..networks.weights import find_weights, list_weights, read_info, read_state, save_weights
+from ..networks.weights import WeightsInfo, find_weights, list_weights, read_info, read_state, save_weights, write_weights
 from ..networks.zoo import create_generator, get_spec
 from .callbacks import CheckpointCallback, Progress, Samples, polite_stop, restore
 from .distributed import GradientSync, any_rank, from_first, joined, n_ranks, rank
@@ -123,7 +126,7 @@ class Recipe:
     "A generator and how to train it."
 
     name: str  # name of the recipe
-    generator: str  # name of the generator, see `list_generators`
+    generator: str | nn.Module | Callable  # name of the generator, see `list_generators`; or a module, or a function called with `scale=`
     scale: int  # scale factor
     stages: tuple[Stage, ...] = field(default=(Stage(),), repr=False)  # in order; become `Stages`
     options: dict = field(default_factory=dict)  # further options of the generator
@@ -156,9 +159,14 @@ class Recipe:
 # %% ../../nbs/training/07_trainer.ipynb #7049605e
 @patch
 def create(self: Recipe) -> nn.Module:
-    "Return the untrained network."
+    "Return the untrained network: a new one by name, or a copy of a module."
     options = self.options | ({"pretrained": True} if self.pretrained else {})
-    return create_generator(self.generator, self.scale, **options)
+    if isinstance(self.generator, str):
+        return create_generator(self.generator, self.scale, **options)
+    is_module = isinstance(self.generator, nn.Module)
+    net = copy.deepcopy(self.generator).requires_grad_(True) if is_module else self.generator(scale=self.scale, **options)
+    net.scale = getattr(net, "scale", self.scale)
+    return net
 
 # %% ../../nbs/training/07_trainer.ipynb #38ca5fd2
 @patch
@@ -169,13 +177,34 @@ def generator_of(
     "Return the part of the network that is averaged, shown and saved."
     return net
 
+# %% ../../nbs/training/07_trainer.ipynb #trainer-part-name
+def _part_name(part: Any) -> str:
+    "Return the name of a function, or of the class of a module."
+    part = getattr(part, "func", part)  # of a `partial`
+    return getattr(part, "__name__", type(part).__name__)
+
+# %% ../../nbs/training/07_trainer.ipynb #trainer-as-data
+def _as_data(value: Any) -> Any:
+    "Return settings as `run.json` holds them: functions by their full name, modules by a hash of their layers."
+    if is_dataclass(value):
+        return {f.name: _as_data(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, dict):
+        return {key: _as_data(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_data(inner) for inner in value]
+    if isinstance(value, nn.Module):
+        return f"{_part_name(value)} {hashlib.sha256(repr(value).encode()).hexdigest()[:12]}"
+    return f"{getattr(value, '__module__', '')}.{_part_name(value)}" if callable(value) else value
+
 # %% ../../nbs/training/07_trainer.ipynb #5e145790
 @patch
 def read(
     self: Recipe,
-    data: str | Path | Sequence[str | Path],  # folder, (small, original) folders, name of a dataset, or .h5 file
+    data: str | Path | Sequence[str | Path] | Any,  # folder, (small, original) folders, name of a dataset, .h5 file, or your own loaders
 ) -> Split:  # training pairs, validation pairs, unusable images
     "Return the images of `data`, split by name and seed."
+    if is_given(data):
+        return given_split(data, self.stages[0].size, self.stages[0].bs, self.scales or (self.scale,))
     split = read_split(data, self.scales or (self.scale,), self.n_valid, self.seed, self.degradation, self.side)
     if split.given and (self.drawn or self.shrunk):
         message = "low-resolution images are given: synthetic pages and shrunk copies are left out"
@@ -194,6 +223,8 @@ def loaders(
 ) -> DataLoaders:
     "Return random training patches and the centres of validation images."
     valid_size = min(self.valid_size, stage.size) if stage.whole else self.valid_size
+    if hasattr(split, "make"):
+        return split.loaders(stage.size, stage.bs, stage.steps, seed, first, valid_size)
     split = split.shrunk_to(stage.size, self.seed) if stage.whole else split
     batches = stage.size, stage.bs, stage.steps, seed, first, valid_size
     return patch_dataloaders(split.train, split.valid, *batches, split.degradation, self.symmetries, self.colors)
@@ -206,7 +237,7 @@ def check_sizes(
 ) -> None:
     "Raise `ImageError` if no image is large enough for a stage; drawn pages are large enough for any."
     stage = max(self.stages, key=lambda stage: stage.size)
-    size = None if self.drawn else largest_size(data, stage.size)
+    size = None if self.drawn or is_given(data) else largest_size(data, stage.size)
     if size and min(size) < stage.size:
         wanted = f"stage {stage.name!r}: expected images of at least {stage.size} x {stage.size} pixels"
         most = min(size) // (step := math.lcm(*self.scales, self.scale)) * step
@@ -298,7 +329,10 @@ def write(
     "Write the weights with their metadata."
     net = self.generator_of(replace(self, pretrained=False).create())
     net.load_state_dict(state)
-    save_weights(net, path, options=self.options, scales=self.scales, metadata=metadata)
+    if hasattr(net, "spec"):
+        save_weights(net, path, options=self.options if isinstance(self.generator, str) else None, scales=self.scales, metadata=metadata)
+    else:  # to be registered under this name before the weights are loaded
+        write_weights(state, path, WeightsInfo(_part_name(self.generator), self.scale, self.options, metadata, tuple(self.scales)))
 
 # %% ../../nbs/training/07_trainer.ipynb #3146a3ff
 @patch
@@ -410,7 +444,7 @@ def _is_finished(run: Run, recipe: Recipe) -> bool:
 # %% ../../nbs/training/07_trainer.ipynb #f0a2e98a
 def train(
     recipe: Recipe,  # what to train and how
-    data: str | Path | Sequence[str | Path],  # folder, (small, original) folders, name of a dataset, or .h5 file
+    data: str | Path | Sequence[str | Path] | Any,  # folder, (small, original) folders, dataset, .h5 file; or your own loaders
     out: str | Path,  # folder of the run; an existing run is resumed
     *,
     init: str | Path | None = None,  # weights to start from: name of bundled weights, file or run folder
@@ -429,7 +463,7 @@ def train(
     split = recipe.read(data)
     for index in range(len(recipe.stages)):
         recipe.learner(net, split, index).create_opt()  # finds errors of later stages before the first starts
-    config = dict(recipe=asdict(recipe), data=split.fingerprint, init=str(init) if init else None)
+    config = dict(recipe=_as_data(recipe), data=split.fingerprint, init=str(init) if init else None)
     check_same(run, config)
     _check_model(run, recipe)
     options = _Options(recipe.samples(samples) or split.valid, checkpoint_minutes, progress, cbs)
