@@ -8,13 +8,16 @@ __all__ = ['PatchLoader', 'PictureLoader', 'patch_dataloaders']
 # %% ../../nbs/data/01_loaders.ipynb #e3d88154
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from fastcore.basics import patch
+from fastcore.foundation import L
 from torch import Tensor
 
-from .pairs import large_enough, middle_of, Pair
+from ..core import to_rgb
+from .pairs import large_enough, middle_of, Pair, read_rgb
 from ..images.degrade import Degradation
 
 # %% ../../nbs/data/01_loaders.ipynb #89fc2d31
@@ -74,9 +77,31 @@ def show_rows(
 class ShownLoader:
     "What fastai needs of a loader to draw its batches."
 
-    def new(self, **kwargs):
-        "Return itself: its batches are fixed."
+    n_inp = 1  # of a batch, the low-resolution images
+
+    @property
+    def device(self):
+        "fastai's default device, where a `Learner` trains."
+        from fastai.torch_core import default_device
+
+        return default_device()
+
+    def to(self, device) -> "ShownLoader":
+        "Return itself: a `Learner` moves each batch."
         return self
+
+    @property
+    def dataset(self) -> list:
+        "No items: batches are made by number."
+        return _NoItems()
+
+    def new(self, dataset: list | None = None, **kwargs):
+        "Return itself, since its batches are fixed; or a loader of the images in `dataset`, for `predict`."
+        return self if dataset is None else ItemLoader(dataset)
+
+    def decode_batch(self, b: tuple[Tensor, ...], max_n: int = 9) -> list[tuple[Tensor, ...]]:
+        "Return the images of a batch one by one."
+        return list(zip(*b))[:max_n]
 
     def one_batch(self) -> tuple[Tensor, Tensor]:
         "Return the first batch."
@@ -95,9 +120,42 @@ class ShownLoader:
         b: tuple[Tensor, Tensor],  # a batch
         out: Tensor,  # the network's output
         max_n: int = 4,  # rows
-    ) -> None:
+        show: bool = True,  # False: return what fastai's `TensorBoardCallback` asks for
+    ) -> tuple | None:
         "Draw low-resolution images, results and originals."
-        show_rows(list(zip(b[0], out, b[1]))[:max_n], ("low", "result", "original"))
+        if show:
+            show_rows(list(zip(b[0], out, b[1]))[:max_n], ("low", "result", "original"))
+            return None
+        from fastai.torch_core import TensorImage
+
+        x, y, out = (TensorImage(imgs[:max_n].clamp(0, 1).contiguous()) for imgs in (*b[:2], out))
+        return x, y, L(zip(x, y)), L((one,) for one in out)
+
+# %% ../../nbs/data/01_loaders.ipynb #loaders-items
+class _NoItems(list):
+    "The items of a loader without any, as `Learner.export` asks for them."
+
+    def new_empty(self) -> list:
+        return []
+
+
+class ItemLoader(ShownLoader):
+    "Low-resolution images, one a batch: files, arrays (H, W, 3) uint8, or PIL images."
+
+    def __init__(self, items: list):
+        self.items = list(items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[tuple[Tensor]]:
+        return map(self.batch, range(len(self)))
+
+    def batch(self, i: int) -> tuple[Tensor]:
+        "Return image `i` as (1, 3, H, W)."
+        item = self.items[i]
+        img = read_rgb(item, 4) if isinstance(item, (str, Path)) else np.asarray(item)
+        return (_to_batch([to_rgb(img)]),)
 
 # %% ../../nbs/data/01_loaders.ipynb #65511063
 class PatchLoader(ShownLoader):

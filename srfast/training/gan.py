@@ -221,7 +221,7 @@ def before_batch(self: GanTrainer):
 @patch
 def after_pred(self: GanTrainer):
     "Add the input to the arguments of the generator's loss."
-    if self.model.gen_mode:
+    if self.model.gen_mode and self.yb:
         self.learn.yb = (*self.yb, self.x)
 
 # %% ../../nbs/training/09_gan.ipynb #48b422ab

@@ -257,14 +257,16 @@ class Rescale(Callback):
     "Sets the network's scale to that of the batch."
 
     def before_batch(self):
-        at_scale(self.model, self.y.shape[-1] // self.x.shape[-1])
+        if self.yb:  # not in `predict`
+            at_scale(self.model, self.y.shape[-1] // self.x.shape[-1])
 
 # %% ../../nbs/training/04_stages.ipynb #865f4535
 class GiveInput(Callback):
     "Calls the loss as `loss(sr, hr, lr_imgs)`; metrics get `(sr, hr)`."
 
     def after_pred(self):
-        self.learn.yb = (*self.yb, self.x)
+        if self.yb:  # not in `predict`
+            self.learn.yb = (*self.yb, self.x)
 
     def after_loss(self):
         self.learn.yb = self.yb[:1]
@@ -341,6 +343,14 @@ def fit(
     self.by_stage = lr is None and not any(isinstance(cb, ParamScheduler) for cb in listify(cbs))
     super(StageLearner, self).fit(n_epoch, lr, *args, cbs=cbs, **kwargs)
 
+# %% ../../nbs/training/04_stages.ipynb #stages-optimizer
+class _StageOptimizer(OptimWrapper):
+    "fastai's wrapper, whose settings are numbers only: torch has others, which fastai's loggers cannot write."
+
+    @property
+    def hypers(self) -> list[dict]:
+        return [{k: v for k, v in group.items() if isinstance(v, (int, float)) and not isinstance(v, bool)} for group in super().hypers]
+
 # %% ../../nbs/training/04_stages.ipynb #aa343e27
 def stage_optimizer(
     stage: Stage,  # its optimizer, momentum and weight decay
@@ -348,8 +358,8 @@ def stage_optimizer(
     "Return Adam (second beta .99), SGD or Muon with the stage's settings."
     if stage.optimizer in ("adam", "muon"):
         kind = torch.optim.Adam if stage.optimizer == "adam" else Muon
-        return partial(OptimWrapper, opt=kind, betas=(stage.momentum, 0.99), weight_decay=stage.wd)
-    return partial(OptimWrapper, opt=torch.optim.SGD, momentum=stage.momentum, weight_decay=stage.wd)
+        return partial(_StageOptimizer, opt=kind, betas=(stage.momentum, 0.99), weight_decay=stage.wd)
+    return partial(_StageOptimizer, opt=torch.optim.SGD, momentum=stage.momentum, weight_decay=stage.wd)
 
 # %% ../../nbs/training/04_stages.ipynb #a5525a75
 def stage_loss(

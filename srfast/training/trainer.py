@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from .._torchvision import torchvision  # noqa: F401, so that `from fastai.vision.all import *` works beside a CPU build of torch
 from fastai.callback.core import Callback
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
