@@ -343,7 +343,7 @@ def train(
     lr_max: Annotated[Optional[float], typer.Option(help="Highest learning rate of the last stage; default: 1e-3.")] = None,
     loss: Annotated[Optional[str], typer.Option(help="Loss of the last stage, or several: mse=1,tv=0.001; default: l1.")] = None,
     seed: Annotated[Optional[int], typer.Option(min=0, help="Seed of the split, the weights and the patches.")] = None,
-    precision: Annotated[Optional[str], typer.Option(help="float32, bf16 or auto.")] = None,
+    precision: Annotated[Optional[str], typer.Option(help="float32, bf16, float16 or auto.")] = None,
     drawn: Annotated[Optional[int], typer.Option(min=0, help="Synthetic pages of text to add; default: 0, or the recipe's.")] = None,
     init: Annotated[Optional[str], typer.Option(help="Start from these weights: bundled model, file or run folder.")] = None,
     stages: Annotated[Optional[str], typer.Option(help="Run only these stages of the recipe, such as critic,gan.")] = None,

@@ -1,5 +1,6 @@
 """Learners as a fastai user types them: without recipes, with fastai's own objects."""
 import random
+from dataclasses import replace
 from functools import partial
 
 import srfast.training.trainer  # noqa: F401, before fastai: it mends a CPU build of torch without that of torchvision
@@ -18,7 +19,7 @@ import srfast
 from srfast.core import ImageError, set_seed
 from srfast.data import sr_dataloaders
 from srfast.networks import save_weights
-from srfast.training import SRInterpretation, critic_dataloaders, critic_learner, gan_learner, get_recipe, sr_learner
+from srfast.training import Run, SRInterpretation, critic_dataloaders, critic_learner, gan_learner, get_recipe, sr_learner
 
 
 @pytest.fixture(scope="module")
@@ -142,3 +143,40 @@ def test_a_recipe_names_its_learner(pictures):
     learn.dls.train.steps = 2
     with learn.no_logging(): learn.fit(1, lr=1e-2)
     assert set(learn.recorder.lrs) == {1e-2} and isinstance(learn.model, nn.Module)
+
+
+def test_float16_with_a_scaler_resumes(pictures, tmp_path):
+    """As on a GPU without bfloat16: the scale of the loss is in the checkpoint, steps that overflow are left out."""
+    from worker import RECIPE, same_weights
+
+    from srfast.training.stages import Fp16
+    from srfast.training.trainer import train
+
+    class Stop(Callback):
+        order = 69  # before the checkpoint
+
+        def after_batch(self):
+            self.learn.checkpoint.stop |= self.training and self.checkpoint.done == 3
+
+    recipe = replace(RECIPE, precision="float16", stages=[replace(RECIPE.stages[0], epochs=1, steps=6)])
+    whole = train(recipe, pictures, tmp_path / "whole", progress=False)
+    with pytest.raises(KeyboardInterrupt): train(recipe, pictures, tmp_path / "again", progress=False, cbs=[Stop()])
+    assert "fp16" in torch.load(Run(tmp_path / "again").checkpoints[-1], weights_only=True)["cbs"]
+    train(recipe, pictures, tmp_path / "again", progress=False)
+    assert same_weights(tmp_path / "again", whole.path) and len(whole.checkpoints) == 1
+
+    learn = recipe.learner(recipe.create(), recipe.read(pictures))
+    scales = []
+
+    class Overflow(Callback):
+        order = 3  # after the gradients, before they are unscaled
+
+        def after_backward(self):
+            if len(scales) == 2: next(self.model.parameters()).grad[:] = float("inf")
+
+        def after_batch(self):
+            if self.training: scales.append((self.fp16.scaler.get_scale(), next(self.model.parameters()).detach().clone()))
+
+    with learn.no_logging(): learn.fit(1, cbs=[Overflow()])
+    assert any(isinstance(cb, Fp16) for cb in learn.cbs)
+    assert scales[2][0] == scales[1][0] / 2 and torch.equal(scales[2][1], scales[1][1]) and not torch.equal(scales[3][1], scales[2][1])

@@ -6,12 +6,15 @@
 __all__ = ['PatchLoader', 'PictureLoader', 'patch_dataloaders']
 
 # %% ../../nbs/data/01_loaders.ipynb #e3d88154
-from collections.abc import Iterator, Sequence
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.utils.data
 from fastcore.basics import patch
 from fastcore.foundation import L
 from torch import Tensor
@@ -157,6 +160,30 @@ class ItemLoader(ShownLoader):
         img = read_rgb(item, 4) if isinstance(item, (str, Path)) else np.asarray(item)
         return (_to_batch([to_rgb(img)]),)
 
+# %% ../../nbs/data/01_loaders.ipynb #loaders-ahead
+class _Numbered(torch.utils.data.Dataset):
+    "Batches by number, for torch's workers."
+
+    def __init__(self, batch: Callable[[int], tuple]):
+        self.batch = batch
+
+    def __getitem__(self, i: int) -> tuple:
+        return self.batch(i)
+
+
+def _batches_ahead(batch: Callable[[int], tuple], numbers: range, workers: int) -> Iterator[tuple]:
+    "Yield the batches of `numbers`, made ahead by processes; in pinned memory if there is a GPU."
+    gpu = torch.cuda.is_available()
+    yield from map(tuple, torch.utils.data.DataLoader(_Numbered(batch), None, sampler=numbers, num_workers=workers, pin_memory=gpu))
+
+# %% ../../nbs/data/01_loaders.ipynb #loaders-workers
+def n_workers(
+    device: torch.device,  # where the network computes
+) -> int:
+    "Return how many processes make batches: none beside a CPU, which is busy, or where they would copy the images."
+    forks = torch.multiprocessing.get_start_method(allow_none=True) in (None, "fork") and sys.platform == "linux"
+    return min(4, (os.cpu_count() or 1) - 1) if torch.device(device).type == "cuda" and forks else 0
+
 # %% ../../nbs/data/01_loaders.ipynb #65511063
 class PatchLoader(ShownLoader):
     "Batches `(lr_imgs, hr)` of random patches; batch `i` depends on `seed` and `i` alone."
@@ -178,15 +205,17 @@ class PatchLoader(ShownLoader):
         self.groups = [_Group(pairs, scale, size) for scale in sorted({p.scale for p in pairs})]
         self.size, self.bs, self.steps, self.seed, self.first = size, bs, steps, seed, first
         self.degradation, self.symmetries, self.colors = degradation, symmetries, colors
+        self.workers = 0  # processes that make batches ahead; the batches are the same
 
     def __len__(self) -> int:
         return self.steps
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         "Yield one epoch; the next call yields the next one."
-        for _ in range(self.steps - self.first % self.steps):
+        numbers = range(self.first, self.first + self.steps - self.first % self.steps)
+        for batch in _batches_ahead(self.batch, numbers, self.workers) if self.workers else map(self.batch, numbers):
             self.first += 1
-            yield self.batch(self.first - 1)
+            yield batch
 
 # %% ../../nbs/data/01_loaders.ipynb #c4a9c980
 @patch

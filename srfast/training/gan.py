@@ -28,7 +28,7 @@ from fastai.vision.data import ImageBlock
 from fastai.vision.gan import AdaptiveGANSwitcher, AdaptiveLoss, FixedGANSwitcher, GANLearner, GANLoss, GANModule, GANTrainer
 from fastai.vision.gan import accuracy_thresh_expand, set_freeze_model
 
-from ..core import find_name, to_uint8, wants_bf16
+from ..core import find_name, to_uint8, training_dtype
 from ..data.pairs import large_enough, Pair
 from ..data.splits import Split
 from ..networks.critics import create_critic
@@ -38,7 +38,7 @@ from .distributed import mean_of_ranks
 from .gan_guard import critic_shares, GanGuard
 from .losses import takes_lr
 from .runs import is_first, Run
-from .stages import EMA, Clip, Stage, stage_loss, stage_optimizer, StageLearner, StepRate
+from .stages import EMA, Clip, Fp16, Stage, stage_loss, stage_optimizer, StageLearner, StepRate
 from .trainer import parameter_groups, psnr_y, Recipe, sr_learner, start_from
 
 # %% ../../nbs/training/09_gan.ipynb #52057e30
@@ -81,7 +81,7 @@ class GanModule(GANModule):
         critic: nn.Module,  # large images to logits
     ):
         super().__init__(generator, critic, gen_mode=True)
-        self.bf16 = False  # whether both run under bfloat16
+        self.dtype = None  # of the forward passes of both: bfloat16, float16, or None
 
     def forward(
         self,
@@ -98,7 +98,7 @@ def output_of(
     imgs: Tensor,  # its input
 ) -> Tensor:
     "Return the output of one of the two networks, in float32."
-    with torch.autocast(imgs.device.type, torch.bfloat16, enabled=self.bf16):
+    with torch.autocast(imgs.device.type, self.dtype or torch.bfloat16, enabled=self.dtype is not None):
         return net(imgs).float()
 
 # %% ../../nbs/training/09_gan.ipynb #b818f8a0
@@ -195,13 +195,13 @@ class GanTrainer(GANTrainer):
         set_freeze_model(self.model, True)
 
     def before_validate(self):
-        self.turn, self.precision = self.model.gen_mode, self.model.bf16
-        self.model.bf16 = False
+        self.turn, self.precision = self.model.gen_mode, self.model.dtype
+        self.model.dtype = None
         self.model.switch(True), self.loss_func.switch(True)
 
     def after_validate(self):
         self.model.switch(self.turn)
-        self.model.bf16 = self.precision
+        self.model.dtype = self.precision
 
 # %% ../../nbs/training/09_gan.ipynb #ae6d912f
 @patch
@@ -458,7 +458,7 @@ def learner(
     "Return a `Learner` for one stage: a `GanLearner` for a `GanStage`."
     stage, is_gan = self.stages[index], isinstance(self.stages[index], GanStage)
     net.requires_grad_(True).switch(not getattr(stage, "only_critic", False))
-    net.bf16 = is_gan and wants_bf16(self.precision, next(net.parameters()).device)
+    net.dtype = training_dtype(self.precision, next(net.parameters()).device) if is_gan else None
     return (_gan_learner if is_gan else Recipe.learner)(self, net, split, index, done)
 
 # %% ../../nbs/training/09_gan.ipynb #c3b6f380
@@ -468,10 +468,11 @@ def _gan_learner(recipe: GanRecipe, net: GanModule, split: Split, index: int, do
     dls = recipe.loaders(split, stage, recipe.seed + 1000 * index, done)
     dls.valid.pairs = large_enough(dls.valid.pairs, net.critic.fixed_size or net.critic.min_size, "validation images")
     cbs = [EMA(net.generator, stage.ema, done), Clip(stage), StepRate(stage, done)]
+    cbs += [Fp16()] if net.dtype is torch.float16 else []
     parts = sr_learner(dls, net.generator, stage_loss(stage)), critic_learner(dls, net.critic)
     rules = dict(adversarial_loss=stage.adversarial_loss, smooth=stage.smooth, gen_first=net.gen_mode, opt_func=stage_optimizer(stage))
     learn = gan_learner(*parts, (stage.adversarial, 1.0), Switcher(stage), cls=GanLearner, cbs=cbs, **rules)
-    learn.model.bf16, learn.metrics = net.bf16, [*critic_shares(learn.model), psnr_y]
+    learn.model.dtype, learn.metrics = net.dtype, [*critic_shares(learn.model), psnr_y]
     return learn
 
 # %% ../../nbs/training/09_gan.ipynb #417e2683

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import ParamScheduler
-from fastai.learner import Learner
+from fastai.learner import CancelStepException, Learner
 from fastai.optimizer import OptimWrapper
 from fastcore.basics import listify, patch
 from torch import Tensor, nn
@@ -184,14 +184,65 @@ class Clip(Callback):
 class Bf16(Callback):
     "Runs the training forward pass of a `StageLearner` under bfloat16 autocast; the loss is float32."
 
-    order = 10
+    order, dtype = 10, torch.bfloat16
 
     def before_batch(self):
-        self.contexts.enter_context(torch.autocast(self.x.device.type, torch.bfloat16, enabled=bool(self.training)))
+        self.contexts.enter_context(torch.autocast(self.x.device.type, self.dtype, enabled=bool(self.training)))
 
     def after_pred(self):
         self.contexts.close()
         self.learn.pred = self.pred.float()
+
+# %% ../../nbs/training/04_stages.ipynb #stages-fp16
+class Fp16(Bf16):
+    "`Bf16` in float16, with a scaled loss. Source: Micikevicius et al., Mixed Precision Training (2018), section 3.2."
+
+    dtype = torch.float16
+
+    def __init__(self):
+        self.scaler = None
+
+    @property
+    def param_groups(self) -> list:
+        "The groups of the optimizer: the scaler takes this callback for one."
+        return [{"params": group} for group in self.opt.param_lists]
+
+    def before_fit(self):
+        self.scaler = self.scaler or torch.amp.GradScaler(next(self.model.parameters()).device.type)
+
+    def before_backward(self):
+        self.learn.loss_grad = self.scaler.scale(self.loss_grad)
+
+    def after_backward(self):
+        self.scaler.unscale_(self)
+
+    def before_step(self):
+        self.skipped = True
+        self.scaler.step(self)
+        if self.skipped:
+            raise CancelStepException
+
+    def step(self):
+        self.skipped = False
+
+    def after_step(self):
+        self.scaler.update()
+
+# %% ../../nbs/training/04_stages.ipynb #stages-fp16-state
+@patch
+def state_dict(self: Fp16) -> dict:
+    "Return the scale of the loss, for checkpoints."
+    return self.scaler.state_dict()
+
+
+@patch
+def load_state_dict(
+    self: Fp16,
+    state: dict,  # from `state_dict`
+) -> None:
+    "Restore what `state_dict` returned."
+    self.before_fit()
+    self.scaler.load_state_dict(state)
 
 # %% ../../nbs/training/04_stages.ipynb #981c5856
 class EMA(Callback):

@@ -25,9 +25,9 @@ from fastai.learner import Learner
 from fastcore.basics import listify, patch
 from torch import Tensor, nn
 
-from ..core import ImageError, find_name, pick_device, set_seed, wants_bf16
+from ..core import ImageError, find_name, pick_device, set_seed, training_dtype
 from ..data.given import given_split, is_given
-from ..data.loaders import patch_dataloaders
+from ..data.loaders import PatchLoader, n_workers, patch_dataloaders
 from ..data.pairs import Pair, make_pair, read_rgb, shrink_to
 from ..data.splits import Split, largest_size, read_split
 from ..images.degrade import Degradation
@@ -38,8 +38,8 @@ from ..networks.zoo import create_generator, get_spec
 from .callbacks import CheckpointCallback, Progress, Samples, polite_stop, restore
 from .distributed import GradientSync, any_rank, from_first, joined, n_ranks, rank
 from .losses import get_loss, takes_lr
-from .runs import Run, alone, begin_run, check_same, checkpoint_file, is_first, load_checkpoint
-from .stages import EMA, Bf16, Clip, GiveInput, Rescale, StepRate, Supervision
+from .runs import Run, alone, begin_run, check_same, checkpoint_file, clear_checkpoints, is_first, load_checkpoint
+from .stages import EMA, Bf16, Clip, Fp16, GiveInput, Rescale, StepRate, Supervision
 from .stages import Stage, StageLearner, Stages, stage_loss, stage_optimizer
 
 # %% ../../nbs/training/07_trainer.ipynb #6a8fa0c3
@@ -136,7 +136,7 @@ class Recipe:
     n_valid: int = 12  # number of validation images; a fifth of fewer than 60 images
     valid_size: int = 384  # largest side of the validated centre of an image, in HR pixels, from 16
     ema: float = 0.999  # decay of the averaged weights, in [0, 1)
-    precision: str = "auto"  # 'float32', 'bf16', or 'auto': bf16 where the processor supports it
+    precision: str = "auto"  # 'float32', 'bf16', 'float16', or 'auto': bf16 where the processor supports it, float16 on other GPUs
     degradation: Degradation | None = None  # how to degrade the originals; None: antialiased bicubic
     pretrained: bool = False  # start the encoder of a U-Net from ImageNet weights
     symmetries: int = 8  # of a patch: 8, 2 (mirrored, for faces) or 1 (none, for digits)
@@ -270,8 +270,8 @@ def bicubic_psnr(
 # %% ../../nbs/training/07_trainer.ipynb #eaddf260
 def _stage_callbacks(recipe: Recipe, net: nn.Module, stage: Stage, done: int) -> list[Callback]:
     "Return the callbacks that carry out the settings of a stage."
-    bf16 = wants_bf16(recipe.precision, next(net.parameters()).device)
-    optional = {Bf16: bf16, Rescale: len(recipe.scales) > 1}
+    dtype = training_dtype(recipe.precision, next(net.parameters()).device)
+    optional = {Bf16: dtype is torch.bfloat16, Fp16: dtype is torch.float16, Rescale: len(recipe.scales) > 1}
     cbs = [Clip(stage), StepRate(stage, done), *(cb() for cb, wanted in optional.items() if wanted)]
     return cbs + ([Supervision(stage, net)] if stage.supervision else [])
 
@@ -372,6 +372,8 @@ def _stage_learner(recipe: Recipe, net: nn.Module, split: Split, checkpoint: dic
     stage, step = saver.stage, checkpoint["step"]
     learn = recipe.learner(net, split, saver.index, step)
     learn.dls.train.seed += 1_000_000 * rank()
+    if type(learn.dls.train) is PatchLoader:  # others may compute on the GPU
+        learn.dls.train.workers = n_workers(next(net.parameters()).device)
     samples = recipe.sampler(saver.run, options.pairs, saver.index)
     learn.add_cbs([*options.cbs, *samples, saver, Progress(stage, step, str(split), options.progress)])
     learn.add_cbs([GradientSync()] if n_ranks() > 1 else []).create_opt()
@@ -474,4 +476,5 @@ def train(
         if not from_first(_is_finished(run, recipe)):
             with _clear_disk_errors(run), alone(run):
                 _run_stages(run, recipe, net, split, config, device, options)
+                clear_checkpoints(run)
     return run
