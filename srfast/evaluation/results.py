@@ -46,9 +46,9 @@ def _four_digits(value: float) -> str:
 
 # %% ../../nbs/evaluation/02_results.ipynb #re5u1t02
 def _repository(start: Path) -> Path | None:
-    "Return the nearest folder at or above `start` that has `data/results`, else the package's repository, else None."
+    "Return the nearest folder at or above `start` that has `data/results`, else the package's repository or a clone in `start`, else None."
     package = Path(str(files("srfast"))).parent
-    return next((folder for folder in (start, *start.parents, package) if (folder / "data" / "results").is_dir()), None)
+    return next((folder for folder in (start, *start.parents, package, start / "srfast") if (folder / "data" / "results").is_dir()), None)
 
 # %% ../../nbs/evaluation/02_results.ipynb #re5u1t03
 def _program(script: Path, module: str, root: Path | None) -> list[str]:

@@ -48,9 +48,9 @@ def kept_out(
 def _row(result: str, imgs: list[np.ndarray], originals: list[np.ndarray]) -> dict:
     "Return a row: the mean metrics of `imgs` against the originals."
     pairs = [(to_tensor(sr), to_tensor(hr)) for sr, hr in zip(imgs, originals)]
-    row = {f.__name__: torch.cat([f(*pair) for pair in pairs]).mean().item() for f in (mse, psnr, l1)}
+    row = {f.__name__: torch.cat([f(*pair, reduction="none") for pair in pairs]).mean().item() for f in (mse, psnr, l1)}
     if min(side for hr in originals for side in hr.shape[:2]) >= 44:
-        row["ms_ssim"] = torch.cat([ms_ssim(*pair) for pair in pairs]).mean().item()
+        row["ms_ssim"] = torch.cat([ms_ssim(*pair, reduction="none") for pair in pairs]).mean().item()
     return dict(result=result, size=max(len(hr) for hr in originals), pictures=len(pairs)) | row
 
 # %% ../../nbs/training/13_workflow.ipynb #3e1bccb0
