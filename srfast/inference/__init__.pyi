@@ -6,8 +6,10 @@ from .upscaler import Plan as Plan
 from .multiframe import merge as merge
 from .video import upscale_video as upscale_video
 from .confidence import trust_map as trust_map
+from .export import export_onnx as export_onnx
 from . import confidence as confidence
 from . import exact as exact
+from . import export as export
 from . import multiframe as multiframe
 from . import streams as streams
 from . import tiles as tiles
