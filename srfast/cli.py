@@ -222,6 +222,13 @@ def _check_streams(pictures: list[Path], out: Path | None) -> tuple[Path | None,
         raise ValueError("expected a file or a pipe for the result, got a terminal; name a file with -o")
     return out, _read_stdin() if given else b""
 
+# %% ../nbs/cli/00_cli.ipynb #c11strip
+def _parse_strip(text: str | None) -> bool | str:
+    "Return None as False, 'all' as True, and 'gps' unchanged."
+    if text not in (None, "gps", "all"):
+        raise ValueError(f"expected --strip gps or all, got {text!r}")
+    return text == "all" or text or False
+
 # %% ../nbs/cli/00_cli.ipynb #b43536bf
 @app.command()
 def upscale(
@@ -243,6 +250,8 @@ def upscale(
     quality: Annotated[Optional[int], typer.Option(min=1, max=100, help="Quality of JPEG, WebP and AVIF; default: 95, AVIF 90.")] = None,
     background: Annotated[Optional[str], typer.Option(help="Colour behind transparent pixels, such as white.")] = None,
     max_pixels: Annotated[Optional[str], typer.Option(help="Most pixels of an image and of a result, such as 500MP.")] = None,
+    strip: Annotated[Optional[str], typer.Option(help="Leave out metadata: gps (where it was taken), or all.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse images of which something would be lost.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing results.")] = False,
 ) -> None:
     "Upscale images. Each result is written beside its image, or to -o."
@@ -250,8 +259,8 @@ def upscale(
     from srfast.inference.upscaler import Upscaler, check_scale
 
     target = dict(scale=check_scale(scale), size=_parse_size(size), width=width, height=height, longest=longest)
-    settings = dict(tile=_parse_tile(tile), device=device, precision=precision, consistent=consistent, ensemble=ensemble, detail=detail)
-    writing = dict(background=background and parse_color(background), quality=quality)
+    settings = dict(tile=_parse_tile(tile), device=device, precision=precision, consistent=consistent, ensemble=ensemble, detail=detail, strict=strict)
+    writing = dict(background=background and parse_color(background), quality=quality, strip=_parse_strip(strip), strict=strict)
     mark = size or next((f"{name[0]}{target[name]}" for name in ("width", "height", "longest") if target[name]), f"x{scale:g}")
     most, pictures = max_pixels and _amount(max_pixels), list(dict.fromkeys(pictures))
     upscaler = Upscaler(model, **settings, max_pixels_in=most, max_pixels_out=most)

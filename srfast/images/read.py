@@ -6,21 +6,24 @@
 __all__ = ['frame_count', 'open_img', 'upright_size', 'upright', 'read_frames', 'read_img']
 
 # %% ../../nbs/images/03_read.ipynb #2f3d4f32
+import ctypes
 import io
 import os
 import re
 import struct
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from ..core import ImageError, PixelLimitError
-from .exif import coded_profile, exif_bytes, file_texts, tiff_folder, upright_xmp
-from .limits import DAMAGE, FORMATS, named_errors, pillow_limit, pixel_limit, source_name, too_large
+from .containers import bmp_profile, bmp_values, gif_apps, jp2_info, without_end
+from .exif import coded_profile, exif_bytes, file_texts, geo_tags, tiff_folder, upright_xmp
+from .limits import DAMAGE, FORMATS, lose, named_errors, pillow_limit, pixel_limit, source_name, strictly, too_large
 from .sixteen import clear_where, compose, deep_picture, deep_values, drop_other_palette, gif_parts, is_deep, lower_bytes
 from .sixteen import Part, Picture, png_chunks, png_parts, raw_mode, whole_values
 
@@ -87,15 +90,66 @@ def _check_raw(file) -> None:
         advice = "develop it with a raw converter (such as darktable or RawTherapee) and use the TIFF or PNG"
         raise ImageError(f"expected an image, got a camera raw file; {advice}")
 
+# %% ../../nbs/images/03_read.ipynb #0pen0001
+_TGA_NAMES = (".tga", ".icb", ".vda", ".vst")
+
+def _is_tga(file) -> bool:
+    "Return whether a file has the name or the last bytes of a TGA."
+    if isinstance(file, Path) and file.suffix.lower() in _TGA_NAMES:
+        return True
+    with suppress(*DAMAGE), open(file, "rb") if isinstance(file, Path) else nullcontext(file) as opened:
+        opened.seek(-18, 2)
+        return opened.read(16) == b"TRUEVISION-XFILE"
+    return False
+
+# %% ../../nbs/images/03_read.ipynb #0pen0002
+def _bit_fields(file, max_pixels: int) -> Image.Image:
+    "Return the decoded image of a BMP whose bit fields Pillow cannot read."
+    with open(file, "rb") if isinstance(file, Path) else nullcontext(file) as opened:
+        values = bmp_values(opened, max_pixels)
+    values = values[..., :3] if values.shape[2] == 4 and not values[..., 3].any() else values
+    return _values_img(values, values.shape[2] == 4, {}) if values.dtype == np.uint16 else Image.fromarray(values)
+
+# %% ../../nbs/images/03_read.ipynb #0pen0005
+def _channels(file) -> int:
+    "Return how many channels a PSD has."
+    with open(file, "rb") if isinstance(file, Path) else nullcontext(file) as opened:
+        at = opened.tell()
+        opened.seek(12)
+        (channels,) = struct.unpack(">H", opened.read(2))
+        opened.seek(at)
+    return channels
+
+# %% ../../nbs/images/03_read.ipynb #0pen0004
+_LONGEST_TEXT = 1 << 24
+
+@lru_cache(maxsize=None)
+def _prepare_pillow() -> None:
+    "Silence libtiff and allow longer texts in a PNG, once per process."
+    PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, _LONGEST_TEXT)
+    with suppress(AttributeError, OSError):
+        library = ctypes.CDLL(Image.core.__file__)
+        for set_handler in (library.TIFFSetErrorHandler, library.TIFFSetWarningHandler):
+            set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+            set_handler(None)
+
 # %% ../../nbs/images/03_read.ipynb #fb234d1c
 def _open_header(file, max_pixels: int) -> Image.Image:
     "Return the image of `file`, undecoded, if its format is on the list and it has at most `max_pixels`."
     _check_raw(file)
+    _prepare_pillow()
     try:
         with pillow_limit(max_pixels):
-            return Image.open(file, formats=FORMATS)
-    except UnidentifiedImageError:
+            img = Image.open(file, formats=("TGA",) if _is_tga(file) else FORMATS)
+        if img.format == "PSD" and (img.mode == "RGBA" or _channels(file) != len(img.getbands())):
+            raise ImageError("expected a flat PSD, got one with transparency or other channels; save it as PNG or TIFF")
+        return img
+    except OSError as e:
         first = _first_bytes(file)
+        if first[:2] == b"BM" and "bitfields" in str(e):
+            return _bit_fields(file, max_pixels)
+        if not isinstance(e, UnidentifiedImageError):
+            raise
         if _TIFF.match(first):
             raise ImageError("expected a TIFF of 1, 8 or 16 bits, got a kind that Pillow cannot read; save it as PNG") from None
         if not _HEIC.match(first):
@@ -107,6 +161,23 @@ def _open_header(file, max_pixels: int) -> Image.Image:
     register_heif_opener()
     with pillow_limit(max_pixels):
         return Image.open(file, formats=("HEIF",))
+
+# %% ../../nbs/images/03_read.ipynb #unrd0001
+_READERS = {"GIF": gif_apps, "BMP": lambda data: {"icc_profile": bmp_profile(data)}, "JPEG2000": jp2_info}
+_PSD_RESOURCES = {1028: "iptc", 1058: "exif", 1060: "xmp"}
+
+def unread_info(img: Image.Image) -> dict:
+    "Return entries of `info` that Pillow does not read, of an image that is not decoded; raise `ImageError` for HDR."
+    profile, file = coded_profile(img), getattr(img, "_fp", None) or getattr(img, "fp", None)
+    found = {"icc_profile": profile}
+    if img.format in _READERS and hasattr(file, "seek"):
+        at = file.tell()
+        file.seek(0)
+        found |= _READERS[img.format](file.read())
+        file.seek(at)
+    for number, _, data in img.resources if img.format == "PSD" else ():
+        found |= {_PSD_RESOURCES[number]: data} if number in _PSD_RESOURCES else {}
+    return {key: value for key, value in found.items() if value}
 
 # %% ../../nbs/images/03_read.ipynb #0699677e
 MOVING = ("GIF", "PNG", "WEBP", "AVIF")
@@ -123,7 +194,9 @@ def _is_small_copy(img: Image.Image, page: int) -> bool:
 # %% ../../nbs/images/03_read.ipynb #f1ec4d4b
 def _frames(img: Image.Image) -> dict[int, tuple[int, int]]:
     "Return the number and size of each frame or page, without reduced copies of a page."
-    count = getattr(img, "n_frames", 1) if img.format in (*MOVING, "TIFF", None) else 1
+    if img.format not in (*MOVING, "TIFF", None):
+        return {img.tell(): img.size}
+    count = getattr(img, "n_frames", 1)
     if img.format != "TIFF" or count == 1:
         return dict.fromkeys(range(count), img.size)
     current = img.tell()
@@ -157,7 +230,7 @@ def open_img(
         img = _open_header(_source_file(src), limit)
         try:
             with pillow_limit(limit):
-                coded_profile(img)
+                unread_info(img)
                 frames = _frames(img)
                 if img.tell() not in frames:
                     img.seek(min(frames))
@@ -174,13 +247,22 @@ def open_img(
 def _page_info(img: Image.Image, info: dict) -> dict:
     "Return `info` of a TIFF page with its EXIF, without values that Pillow made up or kept from the pages before."
     tags = img.tag_v2
+    geo = {"geotiff": geo_tags(tags)} if geo_tags(tags) else {}
     own = {"icc_profile": 34675 in tags, "xmp": 700 in tags, "dpi": 282 in tags and tags.get(296, 2) != 1}
     strange = {key for key in own if not own[key] and (img.n_frames > 1 or key == "dpi" and info.get(key) == (1, 1))}
-    return {"exif": exif_bytes(img)} | {key: value for key, value in info.items() if key not in strange}
+    return {"exif": exif_bytes(img)} | geo | {key: value for key, value in info.items() if key not in strange}
+
+# %% ../../nbs/images/03_read.ipynb #xmpt0001
+def drop_xmp_turn(img: Image.Image) -> None:
+    "Remove the orientation from the XMP of `img`, where Pillow would find it."
+    for key in ("xmp", "XML:com.adobe.xmp"):
+        if key in img.info:
+            img.info[key] = upright_xmp(img.info[key])
 
 # %% ../../nbs/images/03_read.ipynb #5d2e8b61
 def _is_sideways(img: Image.Image) -> bool:
     "Return whether EXIF asks for a quarter turn. Pillow turns a TIFF itself when decoding and then removes the tag."
+    drop_xmp_turn(img)
     try:
         return img.getexif().get(0x0112, 1) in (5, 6, 7, 8)
     except DAMAGE:
@@ -194,6 +276,30 @@ def _check_sums(img: Image.Image) -> None:
         pass
     img.fp.seek(at)
 
+# %% ../../nbs/images/03_read.ipynb #end00001
+def _lend_end(img: Image.Image) -> bool:
+    "Decode a JPEG whose decoding failed, if it lacks only its end; return whether it does."
+    if img.format not in ("JPEG", "MPO") or not img.fp:
+        return False
+    img.fp.seek(0)
+    found = None
+    with suppress(*DAMAGE):
+        found = without_end(img.fp.read(), img.width * img.height)
+    if found is None or found.mode != img.mode:
+        return False
+    lose("the end of the JPEG is missing; its pixels are complete")
+    img.im, img.tile = found.im, []
+    return True
+
+# %% ../../nbs/images/03_read.ipynb #end00002
+_NATIVE = {"I;16S": "I;16NS", "I;16BS": "I;16NS", "I;32S": "I;32NS", "I;32BS": "I;32NS", "F;32F": "F;32NF", "F;32BF": "F;32NF"}
+
+def _expect_native(img: Image.Image) -> None:
+    "Make Pillow expect the order of the machine where libtiff decodes a TIFF."
+    if img.format == "TIFF" and len(getattr(img, "tile", None) or ()) == 1 and img.tile[0][0] == "libtiff":
+        tile = img.tile[0]
+        img.tile = [tile._replace(args=(_NATIVE.get(tile.args[0], tile.args[0]), *tile.args[1:]))]
+
 # %% ../../nbs/images/03_read.ipynb #7be2149d
 def decode(img: Image.Image) -> bool:
     "Decode the current frame, and return whether EXIF asks for a quarter turn; after an error, raise one again each time."
@@ -201,12 +307,14 @@ def decode(img: Image.Image) -> bool:
     try:
         if img.format == "PNG" and getattr(img, "tile", None) and img.fp:
             _check_sums(img)
+        _expect_native(img)
         if sideways:  # with a filename Pillow would map the file to memory and get the turn wrong
             img.filename = ""
         img.load()
-    except Exception:
+    except Exception as e:
         img.im = None  # half decoded
-        raise
+        if not (isinstance(e, OSError) and _lend_end(img)):
+            raise
     finally:
         if sideways:
             img.filename = file
@@ -219,7 +327,10 @@ def _turned(img: Image.Image) -> Image.Image:
         turned = ImageOps.exif_transpose(img)
         if turned.info.get("exif") != img.info.get("exif"):  # Pillow moves the maker note
             turned.info["exif"] = exif_bytes(img)
+    except ImageError:
+        raise
     except DAMAGE:
+        lose("the EXIF is damaged: left out")
         turned = img.copy()
         turned.info.pop("exif", None)
     info = turned.info = _page_info(img, turned.info) if hasattr(img, "tag_v2") else turned.info
@@ -303,12 +414,28 @@ def _key_as_shown(img: Image.Image, raw: str):
 def _is_negative(img: Image.Image) -> bool:
     "Return whether values go from white down to black, unconverted by Pillow; raise `ImageError` for layouts that it misreads."
     tags = getattr(img, "tag_v2", {})
-    downwards = tags.get(262) == 0
+    downwards, more = tags.get(262) == 0, sum(kind == 0 for kind in tags.get(338, ()))
     if img.mode == "L" and 2 in tags.get(339, ()) or img.mode in ("I", "F") and downwards:
         raise ImageError("expected values from black upwards, got signed bytes or inverted 32-bit values; save it as 8 or 16 bits")
+    if tags.get(284) == 2 and img.mode in ("LA", "La", "LAB", "PA"):
+        raise ImageError("expected a TIFF with interleaved channels, got separate planes; save it as PNG")
     if tags.get(262) == 6 and raw_mode(img) == "R":  # Pillow before 13 reads them as red, green and blue
         raise ImageError("expected a TIFF with interleaved YCbCr, got separate planes; save it as PNG")
+    if more and img.mode != "RGBA":
+        lose(f"{more} channel{'s' * (more > 1)} beside the colours: left out")
     return downwards and img.mode.startswith("I;16")
+
+# %% ../../nbs/images/03_read.ipynb #clre0001
+def _repaired(img: Image.Image, kind: str | None, raw: str, negative: bool) -> Image.Image:
+    "Return a decoded image of the format `kind` with the values that its file means."
+    if kind in ("BMP", "TGA") and img.mode == "RGBA" and img.getextrema()[3] == (0, 0):
+        return img.convert("RGB")
+    if not negative and raw != "I;12":
+        return img
+    values = np.asarray(img).astype(np.uint16)
+    grey = Image.fromarray(65535 - values if negative else values << 4 | values >> 8)
+    grey.info = img.info
+    return grey
 
 # %% ../../nbs/images/03_read.ipynb #ede44871
 def upright(
@@ -320,19 +447,19 @@ def upright(
         return next(islice(_composed_frames(img, name, pixel_limit("in")), img.tell(), None))
     with named_errors(name):
         drop_other_palette(img)
-        raw, deep, negative = raw_mode(img), deep_values(img), _is_negative(img)
+        raw, deep, negative, kind = raw_mode(img), deep_values(img), _is_negative(img), img.format
+        turned = getattr(img, "tag_v2", {}).get(274, 1) != 1
         low, sideways = lower_bytes(img) if is_deep(img) else None, decode(img)
         if 0 in img.size:
             raise ImageError(f"expected at least 1 x 1 pixels, got {img.width} x {img.height}")
         deep = None if deep is None else _turned_deep(deep, img)
-        img = _turned(img)
+        img = _repaired(_turned(img), kind, raw, negative)
+        if turned and img.info.pop("geotiff", None):
+            lose("the georeference of a turned image was left out")
         if sideways and "dpi" in img.info:
             img.info["dpi"] = tuple(img.info["dpi"])[::-1]
         if low is not None:
             deep = whole_values(img, _turned(low), raw)
-        if negative:
-            info, img = img.info, Image.fromarray(65535 - np.asarray(img).astype(np.uint16))
-            img.info = info
         if "transparency" in img.info:
             img.info["transparency"] = _key_as_shown(img, raw)
         key = img.info.get("transparency")
@@ -359,9 +486,9 @@ def read_frames(
         if (total := len(numbers) * _weight(img.size, len(numbers))) > limit:
             raise PixelLimitError(f"{name}: {too_large(limit, total, len(numbers))}")
         with named_errors(name):
-            coded = {"icc_profile": coded_profile(img)}
+            unread = unread_info(img)
         for frame in _composed_frames(img, name, limit):
-            frame.info |= coded if coded["icc_profile"] else {}
+            frame.info |= unread
             yield frame
         return
     for count, number in enumerate(numbers, 1):
@@ -372,9 +499,9 @@ def read_frames(
         if seen > limit and getattr(img, "tile", None):
             raise PixelLimitError(f"{name}: {too_large(limit, seen, count)}")
         with named_errors(name):
-            profile = coded_profile(img)
+            unread = unread_info(img)
         frame = upright(img, name)
-        frame.info |= {"icc_profile": profile} if profile else {}
+        frame.info |= unread
         if len(numbers) > 1 and img.format in MOVING:
             frame.info.setdefault("duration", 0)
         yield frame
@@ -394,7 +521,8 @@ def read_img(
     src: str | Path | bytes | io.IOBase,  # path, bytes of a file, or open binary file
     *,
     max_pixels: int | None = None,  # most pixels, all frames together; None: see `pixel_limit`
+    strict: bool = False,  # raise an error instead of warnings about what is lost
 ) -> Image.Image:  # decoded, metadata in `info`; a `Picture` if it has 16-bit colour or several frames
     "Return the image in `src`, decoded and upright; raise `ImageError` if it cannot be read."
-    with open_img(src, max_pixels=max_pixels) as img:
+    with strictly(strict), open_img(src, max_pixels=max_pixels) as img:
         return gather(list(read_frames(img, source_name(src), max_pixels=max_pixels)))

@@ -9,7 +9,6 @@ __all__ = ['Picture', 'deep_values']
 import io
 import struct
 import sys
-import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +17,8 @@ import numpy as np
 from PIL import Image
 
 from ..core import ImageError
-from .limits import pillow_limit
+from .containers import blocks_end, table_size
+from .limits import lose, pillow_limit
 
 # %% ../../nbs/images/02_sixteen.ipynb #6baad64c
 _LOWER = {";16B": ";16L", ";16L": ";16B", ";16N": ";16B" if sys.byteorder == "little" else ";16L"}
@@ -39,7 +39,7 @@ def is_deep(img: Image.Image) -> bool:
     if raw[-4:] not in _LOWER or img.mode not in ("RGB", "RGBA", "CMYK"):
         return False
     if raw.startswith("RGBa"):
-        warnings.warn("16-bit colour becomes 8-bit: Pillow reads premultiplied colour with 8 bits only", stacklevel=2)
+        lose("16-bit colour becomes 8-bit: Pillow reads premultiplied colour with 8 bits only")
         return False
     return True
 
@@ -251,18 +251,6 @@ def png_parts(file) -> tuple[tuple[int, int], list[Part]]:
             pieces[-1][1].append(body[4 * (name == b"fdAT") :])
     return struct.unpack_from(">2I", header), [_png_part(header, colors, *piece) for piece in pieces if piece[1]]
 
-# %% ../../nbs/images/02_sixteen.ipynb #c63b3d13
-def _blocks_end(data: bytes, at: int) -> int:
-    "Return the position after the chain of blocks that begins at `at`."
-    while at < len(data) and data[at]:
-        at += 1 + data[at]
-    return at + 1
-
-# %% ../../nbs/images/02_sixteen.ipynb #d74c4e24
-def _table_size(flags: int) -> int:
-    "Return the bytes of the palette that follows a header with these flags."
-    return (6 << (flags & 7)) * (flags >> 7)
-
 # %% ../../nbs/images/02_sixteen.ipynb #e85d5f35
 _GIF_DISPOSAL = {2: CLEAR, 3: RESTORE, 4: RESTORE}  # 4: written by some programs
 
@@ -279,14 +267,14 @@ def gif_parts(file) -> tuple[tuple[int, int], list[Part]]:
     "Return the size of the canvas, enlarged where the first frame needs it, and the frames of a GIF."
     file.seek(0)
     data = file.read()
-    at = 13 + _table_size(data[10])
+    at = 13 + table_size(data[10])
     start, control, parts = data[:at], b"", []
     while at < len(data) and data[at : at + 1] != b";":
         if data[at : at + 1] == b"!":
-            end = _blocks_end(data, at + 2)
+            end = blocks_end(data, at + 2)
             control = data[at + 3 : end] if data[at + 1 : at + 2] == b"\xf9" else control
         elif data[at : at + 1] == b"," and at + 10 < len(data):
-            end = _blocks_end(data, at + 11 + _table_size(data[at + 9]))
+            end = blocks_end(data, at + 11 + table_size(data[at + 9]))
             parts.append(_gif_part(start, control, data[at + 1 : at + 9], data[at + 9 : end]))
             control = b""
         else:
