@@ -241,7 +241,7 @@ def upscale(
     longest: Annotated[Optional[int], typer.Option(help="Or this length of the longer side in pixels.")] = None,
     model: Annotated[str, typer.Option(help="Bundled model (see: srfast models), auto, weights file or run folder.")] = "photo",
     tile: Annotated[str, typer.Option(help="Tile size in pixels, auto, or whole for no tiles.")] = "auto",
-    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps, xpu or auto.")] = "auto",
     precision: Annotated[str, typer.Option(help="float32, bf16 or auto.")] = "auto",
     consistent: Annotated[bool, typer.Option("--consistent", help="Make the result match the input when scaled back down.")] = False,
     ensemble: Annotated[bool, typer.Option("--ensemble", help="Average 8 flips and rotations: better, 4 to 8 times slower.")] = False,
@@ -356,7 +356,7 @@ def train(
     init: Annotated[Optional[str], typer.Option(help="Start from these weights: bundled model, file or run folder.")] = None,
     stages: Annotated[Optional[str], typer.Option(help="Run only these stages of the recipe, such as critic,gan.")] = None,
     show: Annotated[Optional[list[Path]], typer.Option(help="Image for RUN/samples; may be given several times.")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps, xpu or auto.")] = "auto",
 ) -> None:
     "Train a network on your images. Run the same command again to resume."
     _need("fastai", "training")
@@ -440,7 +440,7 @@ def serve(
     models: Annotated[Optional[Path], typer.Option(exists=True, file_okay=False, help="Folder with your own runs and weights.")] = None,
     token: Annotated[Optional[str], typer.Option(envvar="SRFAST_TOKEN", help="Access token required from clients.")] = None,
     origin: Annotated[Optional[list[str]], typer.Option(help="Another site whose pages may use it, such as https://example.org.")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps, xpu or auto.")] = "auto",
     workers: Annotated[int, typer.Option(min=1, help="Images upscaled at the same time.")] = 1,
     max_upload: Annotated[str, typer.Option(help="Most bytes of an upload.")] = "20MB",
     max_in: Annotated[str, typer.Option(help="Most pixels of an image.")] = "24MP",

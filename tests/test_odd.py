@@ -26,6 +26,9 @@ def tiff(values, **options):
     return file.getvalue()
 
 
+HALF = tiff((GREY / 255).astype("f2"), photometric="minisblack")
+
+
 # TIFF
 
 @pytest.mark.parametrize("compression, tile", [(None, None), ("zlib", None), ("zlib", (16, 16))])
@@ -54,13 +57,44 @@ def test_twelve_bits_of_grey_become_sixteen():
     np.testing.assert_allclose(np.asarray(srfast.read_img(packed(values))) / 65535, values / 4095, atol=2e-5)
 
 
+def planar(photometric, extra, kind, compression=None):
+    """Separate planes as a TIFF, and their values (H, W, C)."""
+    count = {"minisblack": 1, "cielab": 3, "rgb": 3}[photometric] + len(extra)
+    planes = np.stack([GREY, GREY[::-1], GREY[:, ::-1], GREY[::-1, ::-1]][:count]).astype(kind) * (257 if kind == "u2" else 1)
+    return tiff(planes, photometric=photometric, planarconfig="separate", extrasamples=extra, compression=compression), np.moveaxis(planes, 0, -1)
+
+
 @pytest.mark.parametrize("compression", [None, "zlib"])
-@pytest.mark.parametrize("photometric, extra", [("minisblack", ["unassalpha"]), ("minisblack", ["assocalpha"]), ("cielab", [])])
-def test_planes_that_pillow_mixes_up_are_refused(photometric, extra, compression):
-    planes = np.stack([GREY, GREY[::-1], GREY[:, ::-1]][: 3 - len(extra)])
-    data = tiff(planes, photometric=photometric, planarconfig="separate", extrasamples=extra, compression=compression)
-    with pytest.raises(srfast.ImageError, match="expected a TIFF with interleaved channels, got separate planes; save it as PNG|a kind that Pillow"):
-        srfast.read_img(data)
+@pytest.mark.parametrize("photometric, extra, kind", [("minisblack", ["assocalpha"], "u1"), ("cielab", [], "u1"), ("rgb", ["assocalpha"], "u2")])
+def test_planes_that_pillow_mixes_up_are_refused(photometric, extra, kind, compression):
+    data, _ = planar(photometric, extra, kind, compression)
+    with pytest.raises(srfast.ImageError, match="expected a TIFF"): srfast.read_img(data)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("photometric, extra, kind", [("minisblack", ["unassalpha"], "u1"), ("minisblack", ["unassalpha"], "u2"),
+                                                      ("rgb", [], "u2"), ("rgb", ["unassalpha"], "u2"), ("rgb", [], "u1")])
+def test_separate_planes_are_read(photometric, extra, kind, compression, tmp_path):
+    data, values = planar(photometric, extra, kind, compression)
+    (tmp_path / "a.tif").write_bytes(data)
+    for source in (data, tmp_path / "a.tif"):
+        planes = split_img(srfast.read_img(source))
+        np.testing.assert_array_equal(np.concatenate([planes.color, planes.alpha], -1) if extra else planes.color, values)
+
+
+@pytest.mark.parametrize("kind", ["f2", "f8", "u4"])
+def test_grey_of_other_kinds_keeps_its_values(kind, tmp_path):
+    values = GREY.astype(kind) if kind == "u4" else (GREY / 255).astype(kind)
+    result = srfast.upscale(tiff(values, photometric="minisblack"), 2, model="fast")
+    assert result.mode == ("I" if kind == "u4" else "F")
+    np.testing.assert_allclose(srfast.read_img(tiff(values, photometric="minisblack")), values, rtol=1e-6)
+    back = tifffile.imread(srfast.write_img(result, tmp_path / "a.tif"))
+    np.testing.assert_array_equal(back, np.asarray(result))
+
+
+def test_without_tifffile_the_error_names_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    with pytest.raises(srfast.ImageError, match=r"save it as PNG, or pip install 'srfast\[formats\]'"): srfast.read_img(HALF)
 
 
 @pytest.mark.parametrize("kind", ["u1", "u2"])
@@ -186,6 +220,43 @@ def test_orientation_in_xmp_alone_turns_nothing(kind):
 
 
 # Formats that people bring
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "I;16"])
+def test_jpeg_xl_is_read(mode, tmp_path):
+    pillow_jxl = pytest.importorskip("pillow_jxl")
+    assert pillow_jxl
+    img = Image.fromarray(GREY.astype(np.uint16) * 257) if mode == "I;16" else RGB.convert(mode)
+    if mode == "RGBA": img.putalpha(Image.fromarray(GREY))
+    exif = Image.Exif()
+    exif.update({271: "maker", 274: 6})
+    img.save(tmp_path / "a.jxl", lossless=True, exif=exif.tobytes())
+    found = srfast.read_img(tmp_path / "a.jxl")
+    np.testing.assert_array_equal(np.asarray(found), np.asarray(img))
+    assert found.getexif()[271] == "maker"
+
+
+def test_jpeg_xl_of_16_bits_says_that_it_becomes_8(tmp_path):
+    pytest.importorskip("pillow_jxl")
+    data = bytes([0xFF, 0x0A]) + sum(value << at for value, at in ((1, 0), (1, 6), (0, 9), (0, 10), (0, 11), (3, 12), (15, 14))).to_bytes(40, "little")
+    assert srfast.images.extras.jxl_bits(data) == 16  # 8 x 8 pixels
+
+
+def test_openexr_becomes_srgb_of_16_bits_and_hdr_is_refused(tmp_path):
+    OpenEXR = pytest.importorskip("OpenEXR")
+    light = np.asarray(RGB).astype(np.float32) / 255
+    for name, values in (("a", light), ("b", 4 * light)):
+        OpenEXR.File({"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}, {"RGB": values}).write(str(tmp_path / f"{name}.exr"))
+    light = light.astype(np.float64)
+    srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    np.testing.assert_allclose(srfast.read_img(tmp_path / "a.exr").deep / 65535, srgb, atol=2e-5)
+    with pytest.raises(srfast.ImageError, match=r"b.exr: expected values from 0 to 1, got 0 to 4 \(HDR\)"): srfast.read_img(tmp_path / "b.exr")
+
+
+@pytest.mark.parametrize("name, first", [("JPEG XL", b"\xff\x0a"), ("OpenEXR", b"v/1\1"), ("HEIC", b"\0\0\0\x18ftypheic")])
+def test_without_its_library_a_format_is_named(name, first, monkeypatch):
+    for module in ("pillow_jxl", "OpenEXR", "pillow_heif"): monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(srfast.ImageError, match=rf"{name} needs another library: pip install 'srfast\[formats\]'"): srfast.read_img(first + bytes(99))
+
 
 @pytest.mark.parametrize("kind, suffix", [("JPEG2000", "jp2"), ("TGA", "tga"), ("ICO", "ico")])
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])

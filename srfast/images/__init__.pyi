@@ -20,6 +20,7 @@ from . import blind as blind
 from . import containers as containers
 from . import degrade as degrade
 from . import exif as exif
+from . import extras as extras
 from . import filters as filters
 from . import limits as limits
 from . import metrics as metrics

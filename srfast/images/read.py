@@ -8,6 +8,7 @@ __all__ = ['frame_count', 'open_img', 'upright_size', 'upright', 'read_frames', 
 # %% ../../nbs/images/03_read.ipynb #2f3d4f32
 import ctypes
 import io
+import logging
 import os
 import re
 import struct
@@ -23,6 +24,7 @@ from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 from ..core import ImageError, PixelLimitError
 from .containers import bmp_profile, bmp_values, gif_apps, jp2_info, without_end
 from .exif import coded_profile, exif_bytes, file_texts, geo_tags, tiff_folder, upright_xmp
+from .extras import exr_values, jxl_bits, other_tiff
 from .limits import DAMAGE, FORMATS, lose, named_errors, pillow_limit, pixel_limit, source_name, strictly, too_large
 from .sixteen import clear_where, compose, deep_picture, deep_values, drop_other_palette, gif_parts, is_deep, lower_bytes
 from .sixteen import Part, Picture, png_chunks, png_parts, raw_mode, whole_values
@@ -90,6 +92,26 @@ def _check_raw(file) -> None:
         advice = "develop it with a raw converter (such as darktable or RawTherapee) and use the TIFF or PNG"
         raise ImageError(f"expected an image, got a camera raw file; {advice}")
 
+# %% ../../nbs/images/03_read.ipynb #0pen0002
+def _opened(file):
+    "Return an open binary file for a path, or `file` itself, for a `with` statement."
+    return open(file, "rb") if isinstance(file, Path) else nullcontext(file)
+
+def _made(values: np.ndarray, info: dict) -> Image.Image:
+    "Return the image of values (H, W) or (H, W, 1 to 4) that another library decoded."
+    values = values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
+    if values.ndim == 3 and values.dtype == np.uint16:
+        return deep_picture(values, {2: "LA", 3: "RGB", 4: "RGBA"}[values.shape[2]], info)
+    img = Image.fromarray(values.clip(None, 2**31 - 1).astype(np.int32) if values.dtype == np.int64 else values)
+    img.info = info
+    return img
+
+def _bit_fields(file, max_pixels: int) -> Image.Image:
+    "Return the decoded image of a BMP whose bit fields Pillow cannot read."
+    with _opened(file) as opened:
+        values = bmp_values(opened, max_pixels)
+    return _made(values[..., :3] if values.shape[2] == 4 and not values[..., 3].any() else values, {})
+
 # %% ../../nbs/images/03_read.ipynb #0pen0001
 _TGA_NAMES = (".tga", ".icb", ".vda", ".vst")
 
@@ -97,23 +119,15 @@ def _is_tga(file) -> bool:
     "Return whether a file has the name or the last bytes of a TGA."
     if isinstance(file, Path) and file.suffix.lower() in _TGA_NAMES:
         return True
-    with suppress(*DAMAGE), open(file, "rb") if isinstance(file, Path) else nullcontext(file) as opened:
+    with suppress(*DAMAGE), _opened(file) as opened:
         opened.seek(-18, 2)
         return opened.read(16) == b"TRUEVISION-XFILE"
     return False
 
-# %% ../../nbs/images/03_read.ipynb #0pen0002
-def _bit_fields(file, max_pixels: int) -> Image.Image:
-    "Return the decoded image of a BMP whose bit fields Pillow cannot read."
-    with open(file, "rb") if isinstance(file, Path) else nullcontext(file) as opened:
-        values = bmp_values(opened, max_pixels)
-    values = values[..., :3] if values.shape[2] == 4 and not values[..., 3].any() else values
-    return _values_img(values, values.shape[2] == 4, {}) if values.dtype == np.uint16 else Image.fromarray(values)
-
 # %% ../../nbs/images/03_read.ipynb #0pen0005
 def _channels(file) -> int:
     "Return how many channels a PSD has."
-    with open(file, "rb") if isinstance(file, Path) else nullcontext(file) as opened:
+    with _opened(file) as opened:
         at = opened.tell()
         opened.seek(12)
         (channels,) = struct.unpack(">H", opened.read(2))
@@ -125,7 +139,8 @@ _LONGEST_TEXT = 1 << 24
 
 @lru_cache(maxsize=None)
 def _prepare_pillow() -> None:
-    "Silence libtiff and allow longer texts in a PNG, once per process."
+    "Silence libtiff and Pillow's log, and allow longer texts in a PNG, once per process."
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
     PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, _LONGEST_TEXT)
     with suppress(AttributeError, OSError):
         library = ctypes.CDLL(Image.core.__file__)
@@ -133,7 +148,65 @@ def _prepare_pillow() -> None:
             set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
             set_handler(None)
 
+# %% ../../nbs/images/03_read.ipynb #othr0001
+_EXR = b"v/1\1"
+_JXL = re.compile(rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n")
+
+def _open_tiff(file, max_pixels: int) -> Image.Image:
+    "Return the decoded image of a TIFF that Pillow cannot read."
+    try:
+        return _made(*other_tiff(file, max_pixels))
+    except ImportError:
+        advice = "save it as PNG, or pip install 'srfast[formats]'"
+        raise ImageError(f"expected a TIFF of 1, 8 or 16 bits in one plane, got a kind that Pillow cannot read; {advice}") from None
+
+# %% ../../nbs/images/03_read.ipynb #othr0002
+def _open_jxl(file, max_pixels: int) -> Image.Image:
+    "Return a JPEG XL, which says itself how it is turned."
+    import pillow_jxl  # noqa: F401
+
+    with pillow_limit(max_pixels):
+        img = Image.open(file, formats=("JXL",))
+    if getattr(img, "n_frames", 1) > 1:
+        raise ImageError("expected a still JPEG XL, got an animation; save it as APNG or WebP")
+    with _opened(file) as opened:
+        opened.seek(0)
+        if jxl_bits(opened.read(4096)) > 8 and not img.mode.startswith("I;16"):
+            lose("a JPEG XL of more than 8 bits becomes 8-bit; save it as PNG to keep all of them")
+    img.info["exif"], img._exif = exif_bytes(img), None  # without the orientation, which counts in no JPEG XL
+    return img
+
+# %% ../../nbs/images/03_read.ipynb #othr0003
+def _open_heif(file, max_pixels: int) -> Image.Image:
+    "Return a HEIC."
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
+    with pillow_limit(max_pixels):
+        return Image.open(file, formats=("HEIF",))
+
+# %% ../../nbs/images/03_read.ipynb #othr0004
+def _open_other(file, max_pixels: int) -> Image.Image:
+    "Return an image of a format that Pillow does not know; raise `ImageError` that names the library to install."
+    first = _first_bytes(file)
+    if _TIFF.match(first):
+        return _open_tiff(file, max_pixels)
+    kinds = {"HEIC": (_HEIC.match(first), _open_heif), "JPEG XL": (_JXL.match(first), _open_jxl)}
+    kinds["OpenEXR"] = (first.startswith(_EXR), lambda file, max_pixels: _made(exr_values(file, max_pixels), {}))
+    kind = next((kind for kind, (fits, _) in kinds.items() if fits), None)
+    if kind is None:
+        raise ImageError(f"expected an image ({', '.join(FORMATS)}), got something else")
+    try:
+        return kinds[kind][1](file, max_pixels)
+    except ImportError:
+        raise ImageError(f"{kind} needs another library: pip install 'srfast[formats]'") from None
+
 # %% ../../nbs/images/03_read.ipynb #fb234d1c
+def _is_mixed_up(img: Image.Image) -> bool:
+    "Return whether a TIFF has separate planes that Pillow mixes up or cannot read."
+    tags = getattr(img, "tag_v2", {})
+    return tags.get(284) == 2 and (img.mode in ("LA", "La", "LAB", "PA") or max(tags.get(258, (8,))) > 8 and len(tags.get(258, ())) > 1)
+
 def _open_header(file, max_pixels: int) -> Image.Image:
     "Return the image of `file`, undecoded, if its format is on the list and it has at most `max_pixels`."
     _check_raw(file)
@@ -141,26 +214,17 @@ def _open_header(file, max_pixels: int) -> Image.Image:
     try:
         with pillow_limit(max_pixels):
             img = Image.open(file, formats=("TGA",) if _is_tga(file) else FORMATS)
-        if img.format == "PSD" and (img.mode == "RGBA" or _channels(file) != len(img.getbands())):
-            raise ImageError("expected a flat PSD, got one with transparency or other channels; save it as PNG or TIFF")
-        return img
+    except UnidentifiedImageError:
+        img = None
     except OSError as e:
-        first = _first_bytes(file)
-        if first[:2] == b"BM" and "bitfields" in str(e):
-            return _bit_fields(file, max_pixels)
-        if not isinstance(e, UnidentifiedImageError):
+        if _first_bytes(file)[:2] != b"BM" or "bitfields" not in str(e):
             raise
-        if _TIFF.match(first):
-            raise ImageError("expected a TIFF of 1, 8 or 16 bits, got a kind that Pillow cannot read; save it as PNG") from None
-        if not _HEIC.match(first):
-            raise ImageError(f"expected an image ({', '.join(FORMATS)}), got something else") from None
-    try:
-        from pillow_heif import register_heif_opener
-    except ImportError:
-        raise ImageError("HEIC needs another library: pip install 'srfast[formats]'") from None
-    register_heif_opener()
-    with pillow_limit(max_pixels):
-        return Image.open(file, formats=("HEIF",))
+        return _bit_fields(file, max_pixels)
+    if img is None:
+        return _open_other(file, max_pixels)
+    if img.format == "PSD" and (img.mode == "RGBA" or _channels(file) != len(img.getbands())):
+        raise ImageError("expected a flat PSD, got one with transparency or other channels; save it as PNG or TIFF")
+    return _open_tiff(file, max_pixels) if _is_mixed_up(img) else img
 
 # %% ../../nbs/images/03_read.ipynb #unrd0001
 _READERS = {"GIF": gif_apps, "BMP": lambda data: {"icc_profile": bmp_profile(data)}, "JPEG2000": jp2_info}
