@@ -41,6 +41,18 @@ def test_signed_and_floating_values_are_read_in_every_order_of_bytes(kind, order
         np.testing.assert_array_equal(np.asarray(srfast.read_img(source)), values)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_int16_comes_back_as_int16(compression, order, tmp_path):
+    values = (GREY.astype(order + "i2") + 9) * 100
+    result = srfast.upscale(tiff(values, photometric="minisblack", byteorder=order, compression=compression), 2, model="fast")
+    with Image.open(srfast.write_img(result, tmp_path / "a.png")) as found: assert found.mode == "I;16"
+    back = tifffile.imread(srfast.write_img(result, tmp_path / "a.tif"))
+    assert back.dtype == np.int16
+    np.testing.assert_array_equal(back, np.asarray(result))
+    np.testing.assert_array_equal(srfast.read_img(tmp_path / "a.tif"), back)
+
+
 def packed(values):
     """Grey of 12 bits as a TIFF, three bytes for two values."""
     pairs = values.reshape(-1, 2).astype(int)

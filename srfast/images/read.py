@@ -494,6 +494,8 @@ def _repaired(img: Image.Image, kind: str | None, raw: str, negative: bool) -> I
     "Return a decoded image of the format `kind` with the values that its file means."
     if kind in ("BMP", "TGA") and img.mode == "RGBA" and img.getextrema()[3] == (0, 0):
         return img.convert("RGB")
+    if img.mode == "I" and raw in ("I;16S", "I;16BS"):
+        img.info["int16"] = True
     if not negative and raw != "I;12":
         return img
     values = np.asarray(img).astype(np.uint16)

@@ -223,6 +223,10 @@ def _few_colors(img: Image.Image, clear_too: bool = False) -> Image.Image:
 # %% ../../nbs/images/06_write.ipynb #c6650524
 def _fit_mode(img: Image.Image, kind: str) -> Image.Image:
     "Return `img`, converted if `kind` cannot hold its mode; the metadata stays in `info`."
+    if kind == "TIFF" and img.mode == "I" and img.info.get("int16"):
+        signed = Image.fromarray(np.asarray(img).clip(0, 32767).astype(np.uint16))
+        signed.info = img.info
+        return signed
     if _holds(img, kind):
         return img
     if img.mode == "CMYK":
@@ -329,6 +333,7 @@ def _extras(img: Image.Image, kind: str) -> tuple[dict, list[str]]:
     "Return the metadata as arguments of `Image.save`, and the names of what `kind` has no place for."
     info = carried(img)
     text, lost = _texts(info), []
+    signed = {339: 2} if info.get("int16") and img.mode == "I;16" else {}
     extra = {"icc_profile": None} | {key: info[key] for key in ("icc_profile", "exif", "xmp", "dpi") if key in info}
     space = {"L": b"GRAY", "LA": b"GRAY", "1": b"GRAY", "I;16": b"GRAY", "CMYK": b"CMYK", "LAB": b"Lab "}.get(img.mode, b"RGB ")
     known = (extra["icc_profile"] or b"")[16:20]
@@ -349,18 +354,18 @@ def _extras(img: Image.Image, kind: str) -> tuple[dict, list[str]]:
     if kind == "JPEG":
         extra, names = _jpeg_extras(info, extra)
         lost += names
-    return extra | (_tiff_extras(extra, info.get("geotiff", {})) if kind == "TIFF" else {}), lost
+    return extra | (_tiff_extras(extra, info.get("geotiff", {}) | signed) if kind == "TIFF" else {}), lost
 
 # %% ../../nbs/images/06_write.ipynb #b37f1e8b
-def _tiff_extras(extra: dict, geo: dict) -> dict:
-    "Return EXIF with XMP and the tags of a map in it, and a value for every tag: a page without one would get that of the first page."
+def _tiff_extras(extra: dict, more: dict) -> dict:
+    "Return EXIF with XMP and other tags in it, and a value for every tag: a page without one would get that of the first page."
     exif = copy_exif(extra.get("exif", b""))
     drop_fixed_note(exif, "in a TIFF")
     for tag in [tag for tag, value in exif.items() if isinstance(value, TiffImagePlugin.IFDRational) and not value.denominator]:
         del exif[tag]  # not a number, an error in libtiff
     if "xmp" in extra:
         exif[700] = extra["xmp"]
-    exif.update(geo)
+    exif.update(more)
     packed = {} if 0x8769 not in exif and 0x8825 not in exif else {"compression": None}
     return {"exif": exif, "dpi": extra.get("dpi")} | packed
 
