@@ -263,6 +263,7 @@ def fuzz(first: int, inputs: int, seed: int, folder: Path) -> tuple:
             outcome, before = f"{(peak() - before) >> 20} MB, more than twice the bound of {bound >> 20} MB", peak()
         if outcome not in OUTCOMES[:-1]:
             failures.append(f"input {number} of seed {seed}, from {name}: {outcome}")
+            print(failures[-1], file=sys.stderr, flush=True)
             outcome = "failed"
         counts[name][outcome] += 1
     return counts, failures, peak() - before
