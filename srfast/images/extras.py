@@ -7,6 +7,8 @@ __all__ = []
 
 # %% ../../nbs/images/02_extras.ipynb #extr0005
 import io
+import logging
+import math
 import tempfile
 from pathlib import Path
 
@@ -28,6 +30,12 @@ def _tiff_info(page) -> dict:
         lose("the EXIF of this kind of TIFF was left out")
     return {key: value for key, value in info.items() if value}
 
+# %% ../../nbs/images/02_extras.ipynb #extr0071
+def _is_whole(page) -> bool:
+    "Return whether all strips or tiles of a page are there: tifffile fills missing ones with zeros."
+    sizes = [0 if data is None else data.size for data, _, _ in page.segments()]
+    return all(size == math.prod(page.chunks) for size in sizes) if page.is_tiled else sum(sizes) == page.size
+
 # %% ../../nbs/images/02_extras.ipynb #extr0008
 def other_tiff(
     file,  # path or open binary file
@@ -38,18 +46,22 @@ def other_tiff(
         import tifffile
     except ImportError:
         raise ImportError("tifffile") from None
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())
     if not isinstance(file, Path):
         file.seek(0)
     with tifffile.TiffFile(file) as opened:
         page = opened.pages.first
-        if page.imagewidth * page.imagelength > max_pixels:
-            raise too_large(max_pixels, page.imagewidth * page.imagelength)
+        largest = max(page.imagewidth * page.imagelength, page.tilewidth * page.tilelength)
+        if largest > max_pixels:
+            raise too_large(max_pixels, largest)
         colors = {0: 1, 1: 1, 2: 3}.get(int(page.photometric), 0)
         alpha = page.samplesperpixel - colors
         kept = len(opened.pages) == 1 and colors and page.imagedepth == 1 and int(page.tags.valueof(274, 1)) == 1
         whole = page.dtype is not None and page.dtype.kind == "u" and page.dtype.itemsize <= 2
         if not kept or alpha not in (0, 1) or alpha and tuple(page.extrasamples) != (2,) or page.samplesperpixel > 1 and not whole:
             raise ImageError("expected a TIFF of grey, or of 8 or 16 bits without premultiplied alpha, got another kind; save it as PNG")
+        if not _is_whole(page):
+            raise ImageError("expected a whole TIFF, got one that lacks strips or tiles")
         values, info = page.asarray(), _tiff_info(page)
     values = np.moveaxis(values, 0, -1) if values.ndim == 3 and int(page.planarconfig) == 2 else values
     if whole and page.bitspersample not in (8, 16):

@@ -280,6 +280,14 @@ def _weight(size: tuple[int, int], frames: int) -> int:
     "Return how many pixels a frame of that size counts as, if there are `frames` of them."
     return max(size[0] * size[1], 256 if frames > 1 else 0)
 
+# %% ../../nbs/images/03_read.ipynb #tiles001
+def check_tiles(img: Image.Image, max_pixels: int) -> None:
+    "Raise `PixelLimitError` if the tiles of a TIFF page have more pixels than allowed."
+    tags = getattr(img, "tag_v2", {})
+    tile = int(tags.get(322, 0)) * int(tags.get(323, 0))
+    if tile > max(max_pixels, 256 * 256):
+        raise too_large(max_pixels, tile)
+
 # %% ../../nbs/images/03_read.ipynb #88079387
 def open_img(
     src: str | Path | bytes | io.IOBase,  # path, bytes of a file, or open binary file
@@ -293,6 +301,7 @@ def open_img(
     with named_errors(source_name(src), "cannot be read"):
         img = _open_header(_source_file(src), limit)
         try:
+            check_tiles(img, limit)
             with pillow_limit(limit):
                 unread_info(img)
                 frames = _frames(img)
@@ -561,6 +570,7 @@ def read_frames(
         if number != img.tell():
             with named_errors(name), pillow_limit(limit):
                 img.seek(number)
+                check_tiles(img, limit)
         seen += _weight(img.size, len(numbers))
         if seen > limit and getattr(img, "tile", None):
             raise PixelLimitError(f"{name}: {too_large(limit, seen, count)}")
