@@ -33,7 +33,8 @@ XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.or
       b'xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" photoshop:Credit="somebody"/></rdf:RDF></x:xmpmeta>'
 IPTC = b"\x1c\x02\x78\x00\x05a cat\x1c\x02\x6e\x00\x08somebody"
 NOTE = b"Apple iOS\0\0\1MM\0\0" + b"12345678"
-LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes().replace(b"sRGB", b"mine").replace("sRGB".encode("utf-16-be"), "mine".encode("utf-16-be"))
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+for code in ("ascii", "utf-16-be"): PROFILE = PROFILE.replace("sRGB".encode(code), "mine".encode(code))
 KEYS = (1, 1, 0, 3, 1024, 0, 1, 1, 1025, 0, 1, 1, 3072, 0, 1, 32632)
 
 
@@ -71,7 +72,7 @@ def make_exif(form, **folders):
 
 
 def make_xmp(form):
-    from srfast.images.containers import with_gif_apps
+    from srfast.images.sixteen import with_gif_apps
 
     if form == "png":
         text = PngImagePlugin.PngInfo()
@@ -98,10 +99,10 @@ def make_iptc(form):
 
 
 def make_profile(form):
-    from srfast.images.containers import with_bmp_profile, with_gif_apps
+    from srfast.images.sixteen import with_bmp_profile, with_gif_apps
 
-    if form == "gif": return with_gif_apps(saved("GIF"), {"icc_profile": LAB})
-    if form == "bmp": return with_bmp_profile(saved("BMP"), LAB)
+    if form == "gif": return with_gif_apps(saved("GIF"), {"icc_profile": PROFILE})
+    if form == "bmp": return with_bmp_profile(saved("BMP"), PROFILE)
     if form == "jp2":
         data = saved("JPEG2000")
         at = data.index(b"jp2h") - 4
@@ -109,8 +110,8 @@ def make_profile(form):
         inside = data[at + 8 : at + size]
         color = inside.index(b"colr") - 4
         (old,) = struct.unpack_from(">I", inside, color)
-        return data[:at] + box(b"jp2h", inside[:color] + box(b"colr", b"\2\0\0" + LAB) + inside[color + old :]) + data[at + size :]
-    return saved(KINDS[form], icc_profile=LAB)
+        return data[:at] + box(b"jp2h", inside[:color] + box(b"colr", b"\2\0\0" + PROFILE) + inside[color + old :]) + data[at + size :]
+    return saved(KINDS[form], icc_profile=PROFILE)
 
 
 def make_codes(form):
@@ -190,8 +191,9 @@ def is_p3(data) -> bool:
 def has_text(data, text: bytes) -> bool:
     """Whether one of the places for words holds a text."""
     img = opened(data)
-    camera = img.getexif().get_ifd(0x8769).get(0x9286, b"")
-    places = [img.info.get("comment", b""), camera, img.getexif().get(270, ""), img.getexif().get(33432, ""), *getattr(img, "text", {}).values()]
+    exif = img.getexif()
+    tags = [exif.get_ifd(0x8769).get(0x9286, b""), exif.get(270, ""), exif.get(33432, "")]
+    places = [img.info.get("comment", b""), *tags, *getattr(img, "text", {}).values()]
     return any(text in (place if isinstance(place, bytes) else str(place).encode()) for place in places)
 
 
@@ -218,7 +220,7 @@ ITEMS = {
     "GPS": (lambda form: make_exif(form, place={1: "N", 2: (48.0, 8.0, 0.0)}), lambda data: has_tag(data, 1, "N", 0x8825), "EXIF"),
     "XMP": (make_xmp, has_xmp, "XMP"),
     "IPTC": (make_iptc, has_iptc, "IPTC"),
-    "ICC profile": (make_profile, lambda data: profile_of(data) == LAB, "colour profile"),
+    "ICC profile": (make_profile, lambda data: profile_of(data) == PROFILE, "colour profile"),
     "code points": (make_codes, is_p3, "colour profile"),
     "gamma": (lambda form: png_with((b"gAMA", struct.pack(">I", 100_000))) if form == "png" else None,
               lambda data: opened(data).info.get("gamma") == 1, "gamma"),
@@ -269,9 +271,10 @@ def table() -> list:
 
 
 EXIFTOOL = {
-    "EXIF": "Make", "maker note": "", "GPS": "GPSLatitudeRef", "XMP": "Credit", "IPTC": "Caption-Abstract", "ICC profile": "ProfileDescription",
-    "code points": "ProfileDescription", "gamma": "Gamma", "text: Copyright": "Copyright", "text: Title": "Title", "comment": "Comment|UserComment|ImageDescription",
-    "DPI": "XResolution|PixelsPerUnitX|PixelsPerMeterX", "georeference": "PixelScale", "page number": "PageNumber",
+    "EXIF": "Make", "maker note": "", "GPS": "GPSLatitudeRef", "XMP": "Credit", "IPTC": "Caption-Abstract",
+    "ICC profile": "ProfileDescription", "code points": "ProfileDescription", "gamma": "Gamma", "text: Copyright": "Copyright",
+    "text: Title": "Title", "comment": "Comment|UserComment|ImageDescription", "DPI": "XResolution|PixelsPerUnitX|PixelsPerMeterX",
+    "georeference": "PixelScale", "page number": "PageNumber",
 }
 
 
@@ -288,7 +291,8 @@ def by_exiftool() -> list:
         tags = {Path(each["SourceFile"]).name: each for each in json.loads(done.stdout)}
     for item, read, written, found, path in results:
         seen = any(name in tags[path.name] for name in EXIFTOOL[item].split("|")) if EXIFTOOL[item] else found == "kept"
-        if seen != (found == "kept"): wrong.append(f"{item}, {read} to {written}: {found}, exiftool {'finds' if seen else 'does not find'} it")
+        told = f"{item}, {read} to {written}: {found}, exiftool {'finds' if seen else 'does not find'} it"
+        if seen != (found == "kept"): wrong.append(told)
     return [*wrong, f"{len(results)} results, exiftool differs in {len(wrong)}"]
 
 

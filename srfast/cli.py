@@ -259,7 +259,8 @@ def upscale(
     from srfast.inference.upscaler import Upscaler, check_scale
 
     target = dict(scale=check_scale(scale), size=_parse_size(size), width=width, height=height, longest=longest)
-    settings = dict(tile=_parse_tile(tile), device=device, precision=precision, consistent=consistent, ensemble=ensemble, detail=detail, strict=strict)
+    settings = dict(tile=_parse_tile(tile), device=device, precision=precision, consistent=consistent, ensemble=ensemble)
+    settings |= dict(detail=detail, strict=strict)
     writing = dict(background=background and parse_color(background), quality=quality, strip=_parse_strip(strip), strict=strict)
     mark = size or next((f"{name[0]}{target[name]}" for name in ("width", "height", "longest") if target[name]), f"x{scale:g}")
     most, pictures = max_pixels and _amount(max_pixels), list(dict.fromkeys(pictures))

@@ -208,7 +208,8 @@ def test_comments_travel(comment, kind, tmp_path, recwarn):
     assert written(UPSCALER(tmp_path / "a.png", 2), tmp_path / "b.jpg").info["comment"].decode() == text
 
 
-@pytest.mark.parametrize("suffix, names", [("gif", "EXIF, IPTC"), ("bmp", "EXIF, XMP, IPTC"), ("ppm", "EXIF, XMP, IPTC, the colour profile")])
+@pytest.mark.parametrize("suffix, names", [("gif", "EXIF, IPTC"), ("bmp", "EXIF, XMP, IPTC"),
+                                           ("ppm", "EXIF, XMP, IPTC, the colour profile")])
 def test_what_a_format_has_no_place_for_is_named(suffix, names, tmp_path):
     exif = Image.Exif()
     exif[271] = "maker"

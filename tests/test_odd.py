@@ -72,12 +72,15 @@ def test_twelve_bits_of_grey_become_sixteen():
 def planar(photometric, extra, kind, compression=None):
     """Separate planes as a TIFF, and their values (H, W, C)."""
     count = {"minisblack": 1, "cielab": 3, "rgb": 3}[photometric] + len(extra)
-    planes = np.stack([GREY, GREY[::-1], GREY[:, ::-1], GREY[::-1, ::-1]][:count]).astype(kind) * (257 if kind == "u2" else 1)
-    return tiff(planes, photometric=photometric, planarconfig="separate", extrasamples=extra, compression=compression), np.moveaxis(planes, 0, -1)
+    planes = np.stack([GREY, GREY[::-1], GREY[:, ::-1], GREY[::-1, ::-1]][:count]).astype(kind)
+    planes *= 257 if kind == "u2" else 1
+    options = dict(photometric=photometric, planarconfig="separate", extrasamples=extra, compression=compression)
+    return tiff(planes, **options), np.moveaxis(planes, 0, -1)
 
 
 @pytest.mark.parametrize("compression", [None, "zlib"])
-@pytest.mark.parametrize("photometric, extra, kind", [("minisblack", ["assocalpha"], "u1"), ("cielab", [], "u1"), ("rgb", ["assocalpha"], "u2")])
+@pytest.mark.parametrize("photometric, extra, kind", [("minisblack", ["assocalpha"], "u1"), ("cielab", [], "u1"),
+                                                      ("rgb", ["assocalpha"], "u2")])
 def test_planes_that_pillow_mixes_up_are_refused(photometric, extra, kind, compression):
     data, _ = planar(photometric, extra, kind, compression)
     with pytest.raises(srfast.ImageError, match="expected a TIFF"): srfast.read_img(data)
@@ -249,25 +252,27 @@ def test_jpeg_xl_is_read(mode, tmp_path):
 
 def test_jpeg_xl_of_16_bits_says_that_it_becomes_8(tmp_path):
     pytest.importorskip("pillow_jxl")
-    data = bytes([0xFF, 0x0A]) + sum(value << at for value, at in ((1, 0), (1, 6), (0, 9), (0, 10), (0, 11), (3, 12), (15, 14))).to_bytes(40, "little")
-    assert srfast.images.extras.jxl_bits(data) == 16  # 8 x 8 pixels
+    header = sum(value << at for value, at in ((1, 0), (1, 6), (0, 9), (0, 10), (0, 11), (3, 12), (15, 14)))  # 8 x 8 pixels
+    assert srfast.images.sixteen.jxl_bits(b"\xff\x0a" + header.to_bytes(40, "little")) == 16
 
 
 def test_openexr_becomes_srgb_of_16_bits_and_hdr_is_refused(tmp_path):
     OpenEXR = pytest.importorskip("OpenEXR")
     light = np.asarray(RGB).astype(np.float32) / 255
-    for name, values in (("a", light), ("b", 4 * light)):
-        OpenEXR.File({"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}, {"RGB": values}).write(str(tmp_path / f"{name}.exr"))
+    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    for name, values in (("a", light), ("b", 4 * light)): OpenEXR.File(header, {"RGB": values}).write(str(tmp_path / f"{name}.exr"))
     light = light.astype(np.float64)
     srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     np.testing.assert_allclose(srfast.read_img(tmp_path / "a.exr").deep / 65535, srgb, atol=2e-5)
-    with pytest.raises(srfast.ImageError, match=r"b.exr: expected values from 0 to 1, got 0 to 4 \(HDR\)"): srfast.read_img(tmp_path / "b.exr")
+    with pytest.raises(srfast.ImageError, match=r"b.exr: expected values from 0 to 1, got 0 to 4 \(HDR\)"):
+        srfast.read_img(tmp_path / "b.exr")
 
 
 @pytest.mark.parametrize("name, first", [("JPEG XL", b"\xff\x0a"), ("OpenEXR", b"v/1\1"), ("HEIC", b"\0\0\0\x18ftypheic")])
 def test_without_its_library_a_format_is_named(name, first, monkeypatch):
     for module in ("pillow_jxl", "OpenEXR", "pillow_heif"): monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(srfast.ImageError, match=rf"{name} needs another library: pip install 'srfast\[formats\]'"): srfast.read_img(first + bytes(99))
+    with pytest.raises(srfast.ImageError, match=rf"{name} needs another library: pip install 'srfast\[formats\]'"):
+        srfast.read_img(first + bytes(99))
 
 
 @pytest.mark.parametrize("kind, suffix", [("JPEG2000", "jp2"), ("TGA", "tga"), ("ICO", "ico")])
@@ -307,4 +312,5 @@ def test_a_long_text_of_a_png_is_read_and_kept(tmp_path):
 
 
 def test_a_result_that_readers_of_avif_refuse_is_refused(tmp_path):
-    with pytest.raises(srfast.ImageError, match="AVIF holds at most 32768 pixels a side"): srfast.write_img(Image.new("RGB", (8, 32769)), tmp_path / "a.avif")
+    with pytest.raises(srfast.ImageError, match="AVIF holds at most 32768 pixels a side"):
+        srfast.write_img(Image.new("RGB", (8, 32769)), tmp_path / "a.avif")

@@ -17,10 +17,8 @@ from .metrics import psnr as psnr
 from .metrics import ssim as ssim
 from . import backproject as backproject
 from . import blind as blind
-from . import containers as containers
 from . import degrade as degrade
 from . import exif as exif
-from . import extras as extras
 from . import filters as filters
 from . import limits as limits
 from . import metrics as metrics

@@ -204,7 +204,7 @@ def put_text(exif: Image.Exif, text: dict[str, str], in_tiff: bool = False) -> l
 
 # %% ../../nbs/images/01_exif.ipynb #ge0t0001
 _SCALE, _TIES, _MATRIX, _GEO_KEYS, _RPC = 33550, 33922, 34264, 34735, 50844
-_GEO = (_SCALE, _TIES, _MATRIX, _GEO_KEYS, 34736, 34737, 42112, 42113, _RPC)  # parameters of the keys, GDAL's metadata and value for no data
+_GEO = (_SCALE, _TIES, _MATRIX, _GEO_KEYS, 34736, 34737, 42112, 42113, _RPC)  # with what keys refer to, and two tags of GDAL
 
 def geo_tags(tags) -> dict:
     "Return the tags of a TIFF that place it on a map."

@@ -36,7 +36,8 @@ class Planes:
     two_valued: bool = False  # whether `color` came from single bits
 
 # %% ../../nbs/images/05_planes.ipynb #ac942058
-_TRAVELS = ("icc_profile", "gamma", "chromaticity", "exif", "xmp", "dpi", "text", "comment", "geotiff", "int16", "duration", "loop", "default_image")
+_TRAVELS = ("icc_profile", "gamma", "chromaticity", "exif", "xmp", "dpi", "text", "comment", "geotiff", "int16")
+_TRAVELS += ("duration", "loop", "default_image")  # of animations
 
 # %% ../../nbs/images/05_planes.ipynb #d6cf2ce5
 def _is_dpi(dpi) -> bool:
@@ -135,7 +136,8 @@ def _wide_planes(img: Image.Image) -> Planes:
     values = np.asarray(img)[..., None]
     if not (values.min() >= 0 and values.max() <= 65535):
         raise ImageError(f"expected values from 0 to 65535 in mode {img.mode}, got {values.min()} to {values.max()}; rescale them")
-    top = next(top for top in ((1, 255, 65535) if img.mode == "F" else (255, 32767, 65535) if img.info.get("int16") else (255, 65535)) if values.max() <= top)
+    tops = (1, 255, 65535) if img.mode == "F" else (255, 32767, 65535) if img.info.get("int16") else (255, 65535)
+    top = next(top for top in tops if values.max() <= top)
     return Planes(values.astype(np.float64) / top, info=carried(img), mode=img.mode, top=top)
 
 # %% ../../nbs/images/05_planes.ipynb #ea56109e

@@ -22,10 +22,9 @@ import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from ..core import ImageError, PixelLimitError
-from .containers import bmp_profile, bmp_values, gif_apps, jp2_info, without_end
 from .exif import coded_profile, exif_bytes, file_texts, geo_tags, tiff_folder, upright_xmp
-from .extras import exr_values, jxl_bits, other_tiff
 from .limits import DAMAGE, FORMATS, lose, named_errors, pillow_limit, pixel_limit, source_name, strictly, too_large
+from .sixteen import bmp_profile, bmp_values, exr_values, gif_apps, jp2_info, jxl_bits, other_tiff, without_end
 from .sixteen import clear_where, compose, deep_picture, deep_values, drop_other_palette, gif_parts, is_deep, lower_bytes
 from .sixteen import Part, Picture, png_chunks, png_parts, raw_mode, whole_values
 

@@ -20,11 +20,10 @@ import numpy as np
 from PIL import Image, ImageColor, PngImagePlugin, TiffImagePlugin
 
 from ..core import ImageError, whole_file
-from .containers import with_bmp_profile, with_gif_apps
 from .exif import copy_exif, drop_fixed_note, pack_exif, put_text, stripped, wrapped_iptc
 from .limits import DAMAGE, lose, named_errors, source_name, strictly
 from .read import frame_count, MOVING, read_frames
-from .sixteen import deep_values, upper_bits
+from .sixteen import deep_values, upper_bits, with_bmp_profile, with_gif_apps
 from .planes import Planes, carried, join_img, split_img
 
 # %% ../../nbs/images/06_write.ipynb #6b701c49
@@ -174,7 +173,11 @@ def _flatten(frame: Image.Image, color: tuple[int, int, int] | None) -> Image.Im
     return join_img(Planes(mixed, info=planes.info))
 
 # %% ../../nbs/images/06_write.ipynb #d0205af9
-_BARE = {"GIF": ("exif", "iptc", "dpi"), "BMP": ("exif", "xmp", "iptc"), "PPM": ("exif", "xmp", "iptc", "icc_profile", "dpi")}  # what they lack
+_BARE = {  # formats without a place for texts, and what else they lack
+    "GIF": ("exif", "iptc", "dpi"),
+    "BMP": ("exif", "xmp", "iptc"),
+    "PPM": ("exif", "xmp", "iptc", "icc_profile", "dpi"),
+}
 _HOLDS = {
     "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"),
     "JPEG": ("L", "RGB", "CMYK"),
