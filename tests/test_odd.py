@@ -285,6 +285,22 @@ def test_other_formats_are_read(mode, kind, suffix, tmp_path):
     np.testing.assert_array_equal(np.asarray(srfast.read_img(tmp_path / f"a.{suffix}").convert(mode)), np.asarray(img))
 
 
+def test_jpeg_2000_that_pillow_misreads_is_refused(tmp_path):
+    data = encoded(RGB, "JPEG2000", irreversible=False)
+    for samples in (b"\x0f\1\1", b"\x87\1\1", b"\7\2\2"):
+        with pytest.raises(srfast.ImageError, match="expected a JPEG 2000 of 8 bits, or of 16 bits in grey"):
+            srfast.read_img(data.replace(b"\7\1\1" * 3, b"\7\1\1" + samples * 2))
+    grey = Image.fromarray(GREY.astype(np.uint16) * 257)
+    np.testing.assert_array_equal(np.asarray(srfast.read_img(encoded(grey, "JPEG2000", irreversible=False))), np.asarray(grey))
+
+
+def test_an_icon_of_the_old_kind_is_not_read_as_clear(tmp_path):
+    img = RGB.convert("RGBA")
+    img.putalpha(0)
+    with pytest.raises(srfast.ImageError, match="got an empty alpha channel"):
+        srfast.read_img(encoded(img, "ICO", sizes=[img.size], bitmap_format="bmp"))
+
+
 def test_random_bytes_are_not_a_tga(tmp_path):
     Image.new("RGB", (9, 9)).save(tmp_path / "a.tga")
     data = (tmp_path / "a.tga").read_bytes()[:-26]

@@ -170,7 +170,7 @@ def _open_jxl(file, max_pixels: int) -> Image.Image:
         raise ImageError("expected a still JPEG XL, got an animation; save it as APNG or WebP")
     with _opened(file) as opened:
         opened.seek(0)
-        if jxl_bits(opened.read(4096)) > 8 and not img.mode.startswith("I;16"):
+        if jxl_bits(opened.read(4096)) > 8 and not img.mode.startswith(("I;16", "F")):
             lose("a JPEG XL of more than 8 bits becomes 8-bit; save it as PNG to keep all of them")
     img.info["exif"], img._exif = exif_bytes(img), None  # without the orientation, which counts in no JPEG XL
     return img
@@ -221,8 +221,8 @@ def _open_header(file, max_pixels: int) -> Image.Image:
         return _bit_fields(file, max_pixels)
     if img is None:
         return _open_other(file, max_pixels)
-    if img.format == "PSD" and (img.mode == "RGBA" or _channels(file) != len(img.getbands())):
-        raise ImageError("expected a flat PSD, got one with transparency or other channels; save it as PNG or TIFF")
+    if img.format == "PSD" and (img.mode not in ("L", "P", "RGB", "CMYK") or _channels(file) != len(img.getbands())):
+        raise ImageError("expected a flat PSD of grey, RGB or CMYK, got one with transparency or another mode; save it as PNG or TIFF")
     return _open_tiff(file, max_pixels) if _is_mixed_up(img) else img
 
 # %% ../../nbs/images/03_read.ipynb #unrd0001
@@ -500,7 +500,9 @@ def _is_negative(img: Image.Image) -> bool:
 # %% ../../nbs/images/03_read.ipynb #clre0001
 def _repaired(img: Image.Image, kind: str | None, raw: str, negative: bool) -> Image.Image:
     "Return a decoded image of the format `kind` with the values that its file means."
-    if kind in ("BMP", "TGA") and img.mode == "RGBA" and img.getextrema()[3] == (0, 0):
+    if kind in ("BMP", "TGA", "ICO") and img.mode == "RGBA" and img.getextrema()[3] == (0, 0):
+        if kind == "ICO":
+            raise ImageError("expected an icon with pixels to see, got an empty alpha channel; save it as PNG")
         return img.convert("RGB")
     if img.mode == "I" and raw in ("I;16S", "I;16BS"):
         img.info["int16"] = True

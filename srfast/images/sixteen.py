@@ -430,10 +430,20 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         yield name, data[start:end]
         at = end
 
+# %% ../../nbs/images/02_sixteen.ipynb #c0nta033
+def _check_samples(data: bytes) -> None:
+    "Raise `ImageError` for a JPEG 2000 whose samples Pillow misreads: colour of more than 8 bits, signed or subsampled values."
+    at = data.find(b"\xff\x4f\xff\x51")
+    (count,) = struct.unpack_from(">H", data, at + 40)
+    samples = [struct.unpack_from("3B", data, at + 42 + 3 * i) for i in range(count)]
+    if any(bits & 0x80 or (across, down) != (1, 1) or bits > 7 and count > 1 for bits, across, down in samples):
+        raise ImageError("expected a JPEG 2000 of 8 bits, or of 16 bits in grey, got another kind; save it as PNG")
+
 # %% ../../nbs/images/02_sixteen.ipynb #c0nta024
 def jp2_info(data: bytes) -> dict:
     "Return profile, XMP, EXIF and IPTC of a JP2; raise `ImageError` for colours other than grey, sRGB, sYCC or a profile."
     found = {}
+    _check_samples(data)
     for name, body in _boxes(data):
         if name == b"uuid" and body[:16] in _UUIDS:
             found[_UUIDS[body[:16]]] = body[16:]
