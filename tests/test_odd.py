@@ -121,6 +121,13 @@ def test_a_channel_beside_the_colours_is_named(kind):
     with pytest.raises(srfast.ImageError, match="left out"): srfast.read_img(data, strict=True)
 
 
+@pytest.mark.parametrize("primaries, named", [((0.64, 0.33, 0.3, 0.6, 0.15, 0.06), False), ((0.68, 0.32, 0.265, 0.69, 0.15, 0.06), True)])
+def test_primaries_of_a_tiff_are_named(primaries, named, recwarn):
+    fractions = [part for value in primaries for part in (round(value * 1000), 1000)]
+    srfast.read_img(tiff(np.asarray(RGB), photometric="rgb", extratags=[(319, 5, 6, tuple(fractions), True)]))
+    assert any("the primaries of the TIFF were left out" in str(each.message) for each in recwarn) == named
+
+
 def test_libtiff_prints_nothing(tmp_path):
     (tmp_path / "a.tif").write_bytes(tiff(np.asarray(RGB), photometric="rgb", compression="zlib", extratags=[(65000, 3, 1, 7, True)]))
     code = f"import srfast; srfast.read_img({str(tmp_path / 'a.tif')!r})"

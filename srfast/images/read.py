@@ -482,6 +482,9 @@ def _key_as_shown(img: Image.Image, raw: str):
     key = img.info["transparency"]
     return 255 * bool(key) if img.mode == "1" else key * _FEW_GREYS.get(raw, 1)
 
+# %% ../../nbs/images/03_read.ipynb #prim0000
+_SRGB = (0.64, 0.33, 0.3, 0.6, 0.15, 0.06)  # chromaticities of red, green and blue
+
 # %% ../../nbs/images/03_read.ipynb #5e9a71fe
 def _is_negative(img: Image.Image) -> bool:
     "Return whether values go from white down to black, unconverted by Pillow; raise `ImageError` for layouts that it misreads."
@@ -495,6 +498,8 @@ def _is_negative(img: Image.Image) -> bool:
         raise ImageError("expected a TIFF with interleaved YCbCr, got separate planes; save it as PNG")
     if more and img.mode != "RGBA":
         lose(f"{more} channel{'s' * (more > 1)} beside the colours: left out")
+    if 319 in tags and 34675 not in tags and not np.allclose([float(value) for value in tags[319]], _SRGB, atol=0.01):
+        lose("the primaries of the TIFF were left out, so its colours may shift; give it an ICC profile")
     return downwards and img.mode.startswith("I;16")
 
 # %% ../../nbs/images/03_read.ipynb #clre0001
