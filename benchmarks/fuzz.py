@@ -24,7 +24,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, PngImagePlugin
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 MAX_IN, MAX_OUT, SCALE, SECONDS = 65536, 262144, 2, 20
 FIXED, PER_PIXEL = 16 << 20, 64  # the promise: bytes beside a warm process, bytes a pixel read or made
@@ -177,6 +177,24 @@ def field_fault(data: bytes) -> str:
     return ""
 
 
+def tiff_fault(data: bytes) -> str:
+    """What is wrong with what `read_img` finds in a TIFF of a kind that Pillow does not know, by zlib and tifffile."""
+    import tifffile
+
+    from srfast import read_img
+
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        page = file.pages.first
+        parts = [data[at : at + count] for at, count in zip(page.dataoffsets, page.databytecounts)]
+        parts = [zlib.decompress(part) for part in parts] if page.compression in (8, 32946) else parts
+        values = page.asarray()
+    if sum(map(len, parts)) < values.nbytes: return "strips or tiles are missing"
+    read = read_img(data)
+    read = np.asarray(read) if getattr(read, "deep", None) is None else read.deep
+    values = np.moveaxis(values, 0, -1) if values.ndim == 3 and page.planarconfig == 2 else values
+    return "" if np.array_equal(read.astype(float), values.astype(float)) else "tifffile finds other values"
+
+
 def fault(data: bytes) -> str:
     """What is wrong with a file that `read_img` reads, by its own checks and by what Pillow alone finds in it; '' if nothing."""
     from srfast import read_img
@@ -193,6 +211,7 @@ def fault(data: bytes) -> str:
                 img.load()
             seen = img.copy() if frames == 1 and img.mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK") else None
     except Exception as e:
+        if isinstance(e, UnidentifiedImageError) and data[:4] in (b"II*\0", b"MM\0*"): return tiff_fault(data)
         return f"Pillow refuses the file ({type(e).__name__}: {e})"
     if not has_right_sums(data): return "a checksum is wrong"
     if seen is None: return ""
