@@ -43,8 +43,9 @@ class GanStage(Stage):
     switch_below: float | None = None  # critic steps continue until its loss is below; None: one step each
     smooth: float = 0.0  # label smoothing: the target for originals is 1 - smooth
     only_critic: bool = False  # train the critic alone
-    ema: float = 0.9  # decay of the averaged weights; short, since a critic recognises a generator that lags behind
+    ema: float = 0.999  # decay of the averaged weights, which are validated and saved
     guarded: bool = True  # add a `GanGuard`
+    freeze_norm: bool = True  # the generator's batch norm keeps the statistics of earlier stages
 
     def __post_init__(self):
         super().__post_init__()
@@ -155,6 +156,9 @@ class GanTrainer(GANTrainer):
         "Choose the network to train; the other one gets no gradient and is in evaluation mode."
         self.model.switch(gen_mode), self.loss_func.switch(gen_mode)
         self._set_trainable()
+        norms = [m for m in self.model.generator.modules() if isinstance(m, nn.BatchNorm2d)]
+        for norm in norms if self.loss_func.stage.freeze_norm else []:
+            norm.eval()
 
     def before_fit(self): pass  # a restart keeps the state
     def before_epoch(self): pass
@@ -352,6 +356,11 @@ def sampler(
         return samples
     return [*samples, _KeepWeights(run, self, stage)] + ([GanGuard(run, index)] if stage.guarded else [])
 
+# %% ../../nbs/training/09_gan.ipynb #gan-before-file
+def before_file(folder: Path, stage: Stage) -> Path:
+    "Return the file of a run with the generator's weights before an adversarial stage."
+    return folder / f"before_{stage.name.replace(' ', '_')}.safetensors"
+
 # %% ../../nbs/training/09_gan.ipynb #b6f81dac
 class _KeepWeights(Callback):
     "A callback that writes the generator's weights before a stage with a critic, and the critic's after each epoch."
@@ -363,7 +372,7 @@ class _KeepWeights(Callback):
 
     def before_fit(self):
         if is_first() and not self.checkpoint.done and not self.stage.only_critic:
-            path = self.run.path / f"before_{self.stage.name.replace(' ', '_')}.safetensors"
+            path = before_file(self.run.path, self.stage)
             self.recipe.write(self.model.generator.state_dict(), path, {"recipe": self.recipe.name, "before": self.stage.name})
 
     def after_epoch(self):
