@@ -516,8 +516,8 @@ def main() -> None:
     part = parts.add_parser("train")
     part.add_argument("targets", type=Path)
     part.add_argument("out", type=Path)
-    numbers = dict(minutes=30.0, until=0.0, every=3.0, lr=8e-4, size=48, bs=8, seed=0, first=0, decay=0.999, lpips=0.1, spots=0.0, grid=0.0, mix=0.0)
-    numbers |= dict(critic=0.0, critic_lr=2e-4, critic_width=16, critic_first=100)
+    numbers = dict(minutes=30.0, until=0.0, every=3.0, lr=8e-4, size=48, bs=8, seed=0, first=0, decay=0.999)
+    numbers |= dict(lpips=0.1, spots=0.0, grid=0.0, mix=0.0, critic=0.0, critic_lr=2e-4, critic_width=16, critic_first=100)
     for name, default in numbers.items():
         part.add_argument(f"--{name}", type=type(default), default=default)
     part.add_argument("--net", default="lr_unet")

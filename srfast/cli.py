@@ -364,8 +364,7 @@ def train(
     plan = get_recipe(recipe, scale) if recipe else recipe_for(generator or "house", scale or 4)
     plan = plan.only(_words(stages)) if stages else plan
     stage = dict(epochs=epochs, steps=steps, size=size, bs=bs, lr_max=lr_max, loss=_parse_loss(loss))
-    taught = dict(teacher=teacher, teacher_crops=teacher_crops, teacher_mix=teacher_mix)
-    plan = adjust(plan, **stage, **taught, seed=seed, precision=precision, drawn=drawn)
+    plan = adjust(plan, **stage, seed=seed, precision=precision, drawn=drawn, teacher=_teacher(teacher, teacher_crops, teacher_mix))
     if len(data) > 2:
         raise ValueError(f"expected one folder or set, or two folders (LR, HR), got {len(data)}")
     try:
@@ -378,6 +377,17 @@ def train(
     usable = plan.scale > 1 and (run.path / "model.safetensors").exists()
     use = f"  use it: srfast upscale photo.jpg --scale {plan.scale} --model {shlex.quote(str(run.path))}" if usable else ""
     typer.echo(f"{run.path}  {figure}{use}")
+
+# %% ../nbs/cli/00_cli.ipynb #cli-teacher
+def _teacher(model: str | None, crops: int | None, mix: float | None):
+    "Return the `Teacher` of a recipe, None without a model."
+    if model is None:
+        if crops or mix:
+            raise ValueError("--teacher-crops and --teacher-mix need --teacher")
+        return None
+    from srfast.training.distill import Teacher
+
+    return Teacher(model, crops or 1000, mix or 0.0)
 
 # %% ../nbs/cli/00_cli.ipynb #c0a1w0rd
 def _words(text: str) -> list[str]:

@@ -59,9 +59,7 @@ class Recipe:
     colors: bool = False  # exchange the colour channels of patches at random
     drawn: int = 0  # number of synthetic pages added to the training images at each scale
     shrunk: tuple[float, ...] = ()  # also train on each image at these fractions of its size, antialiased
-    teacher: Any = None  # imitate this model, anything that `upscale` runs, instead of the originals (see 14_distill)
-    teacher_crops: int = 0  # number of crops that the teacher upscales; 0: 1000
-    teacher_mix: float = 0.0  # fraction of the original in what the student imitates, 0 to 1
+    teacher: Any = None  # a `Teacher`, whose outputs are imitated instead of the originals (see 14_distill)
 
     def __post_init__(self):
         object.__setattr__(self, "stages", Stages(self.stages))
@@ -70,8 +68,8 @@ class Recipe:
         if self.n_valid < 1 or self.valid_size < 16 or not 0 <= self.ema < 1:
             message = f"{self.n_valid}, {self.valid_size}, {self.ema}"
             raise ValueError(f"expected n_valid from 1, valid_size from 16 and ema in [0, 1), got {message}")
-        if self.teacher is None and (self.teacher_crops or self.teacher_mix):
-            raise ValueError("teacher_crops and teacher_mix need a teacher")
+        if self.teacher is not None and not hasattr(self.teacher, "prepare"):
+            raise TypeError(f"teacher: expected Teacher(model), got {self.teacher!r}")
 
     @property
     def side(self) -> int | None:
@@ -335,7 +333,8 @@ def _run_stages(run: Run, recipe: Recipe, net: nn.Module, split: Split, config: 
     net.load_state_dict(from_first(net.state_dict()))
     net = net.to(device, memory_format=torch.channels_last)
     metadata = dict(recipe=recipe.name, **split.metadata, seed=recipe.seed, device=device, init=config["init"])
-    metadata |= {"teacher": config["recipe"]["teacher"]} if config["recipe"].get("teacher") else {}
+    if teacher := config["recipe"].get("teacher"):
+        metadata |= {"teacher": teacher["model"]}
     for index in range(checkpoint["stage"], len(recipe.stages)):
         if not _run_stage(run, recipe, index, net, split, checkpoint, metadata, options):
             raise KeyboardInterrupt(f"stopped; run the same call again to resume from {run.path}")
@@ -386,9 +385,7 @@ def train(
     run, device, recipe = Run(out), pick_device(device), recipe.only(stages) if stages else recipe
     told = recipe  # what run.json says
     if recipe.teacher is not None:
-        from srfast.training.distill import taught
-
-        told, recipe, data = taught(recipe, data, run.path, device, progress)
+        told, recipe, data = recipe.teacher.prepare(recipe, data, run.path, device, progress)
     set_seed(recipe.seed)
     net = recipe.create()
     recipe.check_sizes(data)  # from the headers: reading may take minutes
