@@ -35,7 +35,6 @@ from srfast.core import set_seed, to_tensor, to_uint8, whole_file
 from srfast.data.datasets import data_folder
 from srfast.data.pairs import find_pictures, read_rgb
 from srfast.data.synthetic import draw_page
-from srfast.data.datasets import find_set
 from srfast.images.degrade import Degradation
 from srfast.images.filters import gaussian_blur
 from srfast.images.resize import imresize
@@ -230,7 +229,7 @@ def targets(args) -> None:
 
 def kodak(args) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
-    net, files = teacher(args.models), find_pictures(find_set("Kodak24"))
+    net, files = teacher(args.models), find_pictures(data_folder() / "benchmark/Kodak24")
     for seed in range(args.seeds):
         file, own = args.out / f"{seed}.npz", range(seed % args.every, len(files), args.every)
         if file.exists():
@@ -294,11 +293,28 @@ def read_targets(file: Path, most: float) -> tuple[np.ndarray, np.ndarray]:
     return lr, sr
 
 
-class Patches:
-    """Random patches of the targets in their eight symmetries. Files that are written meanwhile are read too."""
+def add_noise(lr_img: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """With noise of single pixels, and with coarse noise of colour in a third of the images; every second one is saved as JPEG then."""
+    img, (h, w, _) = lr_img.astype(np.float32), lr_img.shape
+    fine = rng.standard_normal((h, w, 1 if rng.random() < 0.25 else 3)).astype(np.float32)
+    img = img + fine * 45 * rng.random() ** 1.5
+    if rng.random() < 0.35:
+        step = rng.uniform(2, 6)
+        coarse = rng.standard_normal((math.ceil(h / step), math.ceil(w / step), 3)).astype(np.float32)
+        img = img + imresize(torch.from_numpy(coarse).permute(2, 0, 1)[None], size=(h, w))[0].permute(1, 2, 0).numpy() * rng.uniform(3, 25)
+    img = np.clip(np.rint(img), 0, 255).astype(np.uint8)
+    return Degradation(scale=1, jpeg=int(rng.integers(40, 96)))(img) if rng.random() < 0.5 else img
 
-    def __init__(self, folder: Path, size: int, bs: int, seed: int, mix: float = 0.0, skip: int = 2):
+
+class Patches:
+    """Random patches of the targets in their eight symmetries. Files that are written meanwhile are read too.
+
+    With `noise`, so many of the patches have more noise than the input that the teacher saw. The target stays the same.
+    """
+
+    def __init__(self, folder: Path, size: int, bs: int, seed: int, mix: float = 0.0, noise: float = 0.0, skip: int = 2):
         self.folder, self.mix, self.skip, self.files, self.lr, self.sr = folder, mix, skip, [], [], []
+        self.noise = noise
         self.size, self.bs, self.rng = size, bs, np.random.default_rng(seed)
         self.refresh()
 
@@ -314,6 +330,8 @@ class Patches:
         i, n, way = self.rng.integers(len(self.lr)), self.size, int(self.rng.integers(8))
         y, x = self.rng.integers(0, 64 - n + 1, 2)
         pair = [a[i][s * y : s * (y + n), s * x : s * (x + n)] for a, s in ((self.lr, 1), (self.sr, 4))]
+        if self.rng.random() < self.noise:
+            pair[0] = add_noise(pair[0], self.rng)
         pair = [np.rot90(img, way % 4) for img in pair]
         return [img[:, ::-1] if way > 3 else img for img in pair]
 
@@ -383,7 +401,7 @@ class Training:
             start_from(net, args.init)
         self.net = net.to(memory_format=torch.channels_last).train()
         self.lpips = load_lpips(download=False)
-        self.patches = Patches(args.targets, args.size, args.bs, args.seed + args.first, args.mix)
+        self.patches = Patches(args.targets, args.size, args.bs, args.seed + args.first, args.mix, args.noise)
         self.opt = torch.optim.Adam(net.parameters(), args.lr, betas=(0.9, 0.99))
         self.ema = {key: value.detach().clone() for key, value in net.state_dict().items()}
         self.critic, self.step = None, 0
@@ -517,7 +535,7 @@ def main() -> None:
     part.add_argument("targets", type=Path)
     part.add_argument("out", type=Path)
     numbers = dict(minutes=30.0, until=0.0, every=3.0, lr=8e-4, size=48, bs=8, seed=0, first=0, decay=0.999)
-    numbers |= dict(lpips=0.1, spots=0.0, grid=0.0, mix=0.0, critic=0.0, critic_lr=2e-4, critic_width=16, critic_first=100)
+    numbers |= dict(lpips=0.1, spots=0.0, grid=0.0, mix=0.0, noise=0.0, critic=0.0, critic_lr=2e-4, critic_width=16, critic_first=100)
     for name, default in numbers.items():
         part.add_argument(f"--{name}", type=type(default), default=default)
     part.add_argument("--net", default="lr_unet")

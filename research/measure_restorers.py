@@ -36,7 +36,6 @@ from srfast.images.degrade import Degradation
 from srfast.images.filters import gaussian_blur
 from srfast.data.synthetic import draw_page
 from srfast.evaluation.results import record
-from srfast.data.datasets import find_set
 from srfast.images.resize import imresize
 from srfast.networks.weights import load_generator
 
@@ -137,7 +136,7 @@ def seconds(model, times: int = 2) -> float:
 
 def measure_known(models: dict, lpips) -> pd.DataFrame:
     """What restoring costs where there is little or nothing to restore."""
-    files = sorted(find_pictures(find_set("Kodak24")))[::2]
+    files = sorted(find_pictures(data_folder() / "benchmark/Kodak24"))[::2]
     sets = {"Kodak24": [np.asarray(Image.open(f).convert("RGB"))[:500, :500] for f in files]}
     sets["pages"] = [draw_page(seed=seed) for seed in range(1000, 1006)]
     ways, rows = {"clean": None, "noise 5, JPEG 40": Degradation(noise=5, jpeg=40), "JPEG 75": Degradation(jpeg=75)}, []
