@@ -9,7 +9,7 @@ into torch and run in bfloat16. Nothing of them goes into this repository.
     python research/distill_real.py train OUT/targets OUT/run --minutes 30
 
 targets: 32 crops a file, 64 x 64 pixels after degradation, from $SRFAST_DATA/train and drawn pages. It continues where it stopped.
-kodak: Kodak24 degraded, and the teacher's outputs, for tools/measure_restorers.py.
+kodak: Kodak24 degraded, and the teacher's outputs, for research/measure_restorers.py.
 train: it continues where it stopped; --until stops after so many of --minutes, for example to make more targets. Losses are L1 on
     values and on differences of neighbours, LPIPS (SqueezeNet), with --spots L1 on means of 16 x 16 pixels, with --grid L1 on
     patterns of the pixel shuffle, and with --critic a U-Net critic. Minutes are CPU minutes.

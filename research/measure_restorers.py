@@ -3,7 +3,7 @@
 
     python research/measure_restorers.py CACHE --models photo_real runs/new --labels former new --teacher DIR
 
-CACHE is a folder of .npz files that `tools/distill_real.py kodak` wrote: Kodak24 degraded by `BlindDegradation`, one file a seed,
+CACHE is a folder of .npz files that `research/distill_real.py kodak` wrote: Kodak24 degraded by `BlindDegradation`, one file a seed,
 with the outputs of the teacher. By default a seed has six images, and each image has two seeds. Columns of the table:
 lpips: LPIPS (SqueezeNet) against the originals. psnr: RGB PSNR, no border left out.
 flat: standard deviation of the error on 32 x 32 patches where the original is flat (deviation under 3 levels in each channel),
@@ -39,7 +39,7 @@ from srfast.evaluation.results import record
 from srfast.images.resize import imresize
 from srfast.networks.weights import load_generator
 
-RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
+RESULTS = Path(__file__).resolve().parents[1] / "data" / "results" / "tables"
 
 
 def run(model, lr_img: np.ndarray) -> Tensor:
