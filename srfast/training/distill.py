@@ -183,7 +183,7 @@ class Teacher:
         progress: bool | None = None,  # a bar; None: in a terminal or notebook
     ) -> tuple[Recipe, Recipe, tuple[Path, Path]]:  # the recipe with the name of its teacher; what to train, and on which folders
         "Write the targets."
-        if isinstance(data, (tuple, list)) or Path(data).suffix == ".h5" or recipe.scales or recipe.scale == 1:
+        if not isinstance(data, (str, Path)) or Path(data).suffix == ".h5" or recipe.scales or recipe.scale == 1:
             raise ValueError("teacher: expected one folder of originals and a recipe for one scale above 1")
         size = max(64 * recipe.scale, *(stage.size for stage in recipe.stages))
         targets = Targets(recipe.scale, self.crops, size, recipe.degradation, self.mix, recipe.seed)
