@@ -246,6 +246,7 @@ def upscale(
     consistent: Annotated[bool, typer.Option("--consistent", help="Make the result match the input when scaled back down.")] = False,
     ensemble: Annotated[bool, typer.Option("--ensemble", help="Average 8 flips and rotations: better, 4 to 8 times slower.")] = False,
     detail: Annotated[float, typer.Option(help="0 = faithful, 1 = sharpest, with synthesised detail.")] = 0,
+    strength: Annotated[float, typer.Option(help="Of photo_real: 1 = restore in full, 0 = as photo, which keeps noise.")] = 1,
     format: Annotated[Optional[str], typer.Option(help="Format of results, such as jpeg or tiff; default: by the name.")] = None,
     quality: Annotated[Optional[int], typer.Option(min=1, max=100, help="Quality of JPEG, WebP and AVIF; default: 95, AVIF 90.")] = None,
     background: Annotated[Optional[str], typer.Option(help="Colour behind transparent pixels, such as white.")] = None,
@@ -264,7 +265,7 @@ def upscale(
     writing = dict(background=background and parse_color(background), quality=quality, strip=_parse_strip(strip), strict=strict)
     mark = size or next((f"{name[0]}{target[name]}" for name in ("width", "height", "longest") if target[name]), f"x{scale:g}")
     most, pictures = max_pixels and _amount(max_pixels), list(dict.fromkeys(pictures))
-    upscaler = Upscaler(model, **settings, max_pixels_in=most, max_pixels_out=most)
+    upscaler = Upscaler(model, strength=strength, **settings, max_pixels_in=most, max_pixels_out=most)
     out, data = _check_streams(pictures, out)
     request = _Request(pictures, out, mark, target, writing, format and format_suffix(format), force, most, data)
     raise typer.Exit(_upscale_all(upscaler, request))
@@ -401,6 +402,9 @@ def train(
     seed: Annotated[Optional[int], typer.Option(min=0, help="Seed of the split, the weights and the patches.")] = None,
     precision: Annotated[Optional[str], typer.Option(help="float32, bf16, float16 or auto.")] = None,
     drawn: Annotated[Optional[int], typer.Option(min=0, help="Synthetic pages of text to add; default: 0, or the recipe's.")] = None,
+    teacher: Annotated[Optional[str], typer.Option(help="Imitate this model: bundled name, weights file or run folder.")] = None,
+    teacher_crops: Annotated[Optional[int], typer.Option(min=1, help="Crops that the teacher upscales; default: 1000.")] = None,
+    teacher_mix: Annotated[Optional[float], typer.Option(help="Fraction of the original in what is imitated, 0 to 1.")] = None,
     init: Annotated[Optional[str], typer.Option(help="Start from these weights: bundled model, file or run folder.")] = None,
     stages: Annotated[Optional[str], typer.Option(help="Run only these stages of the recipe, such as critic,gan.")] = None,
     show: Annotated[Optional[list[Path]], typer.Option(help="Image for RUN/samples; may be given several times.")] = None,
@@ -417,7 +421,7 @@ def train(
     plan = get_recipe(recipe, scale) if recipe else recipe_for(generator or "house", scale or 4)
     plan = plan.only(_words(stages)) if stages else plan
     stage = dict(epochs=epochs, steps=steps, size=size, bs=bs, lr_max=lr_max, loss=_parse_loss(loss))
-    plan = adjust(plan, **stage, seed=seed, precision=precision, drawn=drawn)
+    plan = adjust(plan, **stage, seed=seed, precision=precision, drawn=drawn, teacher=_teacher(teacher, teacher_crops, teacher_mix))
     plan = _resized(plan, sizes) if sizes else plan
     if len(data) > 2:
         raise ValueError(f"expected one folder or set, or two folders (LR, HR), got {len(data)}")
@@ -461,6 +465,17 @@ def workflow(
     except KeyboardInterrupt as e:
         raise _Stopped(str(e) or "stopped") from None
     typer.echo(found.table.to_string(index=False))
+
+# %% ../nbs/cli/00_cli.ipynb #cli-teacher
+def _teacher(model: str | None, crops: int | None, mix: float | None):
+    "Return the `Teacher` of a recipe, None without a model."
+    if model is None:
+        if crops or mix:
+            raise ValueError("--teacher-crops and --teacher-mix need --teacher")
+        return None
+    from srfast.training.distill import Teacher
+
+    return Teacher(model, crops or 1000, mix or 0.0)
 
 # %% ../nbs/cli/00_cli.ipynb #c0a1w0rd
 def _words(text: str) -> list[str]:
