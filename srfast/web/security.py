@@ -7,9 +7,14 @@ __all__ = ['HEADERS', 'SecurityMiddleware']
 
 # %% ../../nbs/web/02_security.ipynb #a31624b5
 import hmac
+import ipaddress
 import logging
+import re
+import tempfile
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import anyio
@@ -18,7 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
-from .worker import RequestError
+from .worker import NO_SPACE, RequestError, lacks_space
 
 # %% ../../nbs/web/02_security.ipynb #3352076e
 def refusal(
@@ -29,7 +34,8 @@ def refusal(
     "Return the response to a refused request."
     headers = {"Retry-After": str(retry_after)} if retry_after else {}
     headers |= {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-    return JSONResponse({"error": sentence}, status, headers)
+    fields = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": sentence, "error": sentence}
+    return JSONResponse(fields, status, headers, "application/problem+json")
 
 # %% ../../nbs/web/02_security.ipynb #e9c7c4c5
 async def on_request_error(request, error: RequestError) -> JSONResponse:
@@ -42,6 +48,13 @@ async def on_http_error(request, error: HTTPException) -> JSONResponse:
     answer = refusal(error.status_code, str(error.detail))
     answer.headers.update(error.headers or {})
     return answer
+
+# %% ../../nbs/web/02_security.ipynb #oserr001
+async def on_os_error(request, error: OSError) -> JSONResponse:
+    "Return the response where the disk is full; raise any other error again."
+    if not lacks_space(error, tempfile.gettempdir()):
+        raise error
+    return refusal(507, NO_SPACE, 60)
 
 # %% ../../nbs/web/02_security.ipynb #7dac30e7
 _POLICY = (
@@ -59,6 +72,8 @@ HEADERS = {
 }
 
 # %% ../../nbs/web/02_security.ipynb #3fb9d208
+_GRACE, _RATE = 20, 5_000  # seconds; bytes a second
+
 class _Traffic:
     "The messages of one request: counts the bytes that come in and adds headers to what goes out."
 
@@ -66,8 +81,8 @@ class _Traffic:
         self._receive, self._send, self.most = receive, send, most
         headers = Headers(scope=scope)
         self.waits = "expect" in headers  # such a client sends its body only when asked
-        self.private = scope["path"].startswith("/api")
-        self.seen, self.ended, self.answered = 0, False, False
+        self.private = scope["path"].startswith(f"{scope.get('root_path', '')}/api")
+        self.seen, self.ended, self.status, self.start = 0, False, 0, time.monotonic()
 
     async def _read(self) -> dict:
         message = await self._receive()
@@ -76,17 +91,24 @@ class _Traffic:
         return message
 
     async def receive(self) -> dict:
-        message = await self._read()
+        left = self.start + _GRACE + self.seen / _RATE - time.monotonic()
+        try:
+            with anyio.fail_after(None if self.ended else left):
+                message = await self._read()
+        except TimeoutError:
+            self.waits = True
+            raise HTTPException(408, f"expected at least {_RATE:,} bytes a second") from None
         if self.seen > self.most:
             raise HTTPException(413, too_long(self.most))
         return message
 
     async def send(self, message: dict) -> None:
         if message["type"] == "http.response.start":
-            self.answered = True
-            if message["status"] >= 400 and not self.waits:
+            self.status = message["status"]
+            if self.status >= 400 and not self.waits:
                 await self._drain()
             extra = HEADERS | ({"cache-control": "no-store"} if self.private else {"cache-control": "no-cache"})
+            extra |= {"connection": "close"} if not self.ended else {}
             message["headers"] = [*message["headers"], *((name.encode(), text.encode()) for name, text in extra.items())]
         await self._send(message)
 
@@ -102,9 +124,43 @@ def too_long(
     "Return the message for a body that is too large."
     return f"expected at most {most / 1e6:.3g} MB, got more"
 
+# %% ../../nbs/web/02_security.ipynb #logreq01
+def log_request(
+    scope: dict,  # of ASGI
+    status: int,  # HTTP status; 0 if the client hung up
+    seconds: float,  # since the request began
+) -> None:
+    "Write a line to the access log; a job is named by the first letters of its identifier."
+    path = re.sub(r"(/api/jobs/[\w-]{4})[\w-]+", r"\1...", scope.get("raw_path", b"").decode("latin-1"))[:200]
+    client = scope["client"][0] if scope.get("client") else "-"
+    fields = dict(client=client, method=scope["method"], path=path, status=status, ms=round(1000 * seconds))
+    logging.getLogger("srfast.access").info("%s", " ".join(map(str, fields.values())), extra={"fields": fields})
+
+# %% ../../nbs/web/02_security.ipynb #wrong001
+class _Guesses:
+    "The wrong tokens of each client."
+
+    def __init__(self):
+        self.wrong: dict[str, tuple[int, float]] = {}  # client -> how many, when the last one
+
+    def wait(self, client: str) -> int:
+        "Return the seconds until a client may try again."
+        count, last = self.wrong.get(client, (0, 0.0))
+        left = last + min(60, 2.0 ** (count - 5)) - time.monotonic() if count >= 5 else 0
+        return max(0, int(left + 0.999))
+
+    def add(self, client: str) -> None:
+        "Count a wrong token."
+        now = time.monotonic()
+        if len(self.wrong) >= 10_000:
+            self.wrong = {name: found for name, found in self.wrong.items() if now - found[1] < 3600}
+            self.wrong.pop(next(iter(self.wrong), ""), None)
+        count, last = self.wrong.pop(client, (0, now))
+        self.wrong[client] = (count + 1 if now - last < 3600 else 1, now)
+
 # %% ../../nbs/web/02_security.ipynb #e353146d
 class SecurityMiddleware:
-    "ASGI middleware that refuses bad requests, counts bytes, adds headers and hides internal errors."
+    "ASGI middleware that refuses bad requests, counts bytes, adds headers, keeps the log and hides internal errors."
 
     def __init__(
         self,
@@ -112,42 +168,66 @@ class SecurityMiddleware:
         *,
         max_body: int,  # bytes
         hosts: Sequence[str] = (),  # host names of this server; none: any
+        numeric: bool = False,  # accept any numeric address as a name
         origins: Sequence[str] = (),  # other sites whose pages may use it, such as 'https://example.org'
-        token: str | None = None,  # access token for /api and /metrics
+        token: str | None = None,  # access token for /api, /metrics and /openapi.json
+        prefix: str = "",  # path in front of all paths, such as '/srfast', whether a proxy removes it or not
+        log_all: bool = False,  # log every request, not only refused ones
     ):
-        self.app, self.max_body, self.hosts, self.origins = app, max_body, tuple(hosts), tuple(origins)
-        self.token = (token or "").encode()
+        self.app, self.max_body, self.origins = app, max_body, tuple(origins)
+        self.hosts, self.numeric, self.prefix, self.log_all = tuple(hosts), numeric, prefix, log_all
+        self.token, self.guesses = (token or "").encode(), _Guesses()
 
     async def __call__(self, scope, receive, send) -> None:
         if scope["type"] == "lifespan":
             return await self.app(scope, receive, send)
         if scope["type"] != "http":
             return await send({"type": "websocket.close", "code": 1008})
+        path = scope["path"].removeprefix(self.prefix) if scope["path"].startswith(f"{self.prefix}/") else scope["path"]
+        scope = scope | {"root_path": self.prefix, "path": self.prefix + path}
         traffic = _Traffic(scope, receive, send, self.max_body)
         try:
-            app = _objection(self, scope) or self.app
+            app = _objection(self, scope, path) or self.app
             await app(scope, traffic.receive, traffic.send)
         except ClientDisconnect:
             return
         except Exception as e:
             logging.getLogger("srfast").error("a request failed: %s", type(e).__name__)
-            if not traffic.answered:
+            if not traffic.status:
                 await refusal(500, "internal error; try again later")(scope, traffic.receive, traffic.send)
+        finally:
+            if self.log_all or traffic.status >= 400:
+                log_request(scope, traffic.status, time.monotonic() - traffic.start)
 
 # %% ../../nbs/web/02_security.ipynb #c877a659
-def _objection(middleware: SecurityMiddleware, scope: dict) -> JSONResponse | None:
+def _objection(middleware: SecurityMiddleware, scope: dict, path: str) -> JSONResponse | None:
     "Return the response to a refused request, None if it is allowed."
     headers = Headers(scope=scope)
-    if middleware.hosts and _part(f"//{headers.get('host', '')}", "hostname") not in middleware.hosts:
-        return refusal(400, "unknown host name; use the name of this server")
+    if not _is_known(middleware, _part(f"//{headers.get('host', '')}", "hostname")):
+        return refusal(400, "unknown host name; use the name of this server, or start it with --allowed-host")
     if scope["method"] not in ("GET", "HEAD", "OPTIONS") and not _is_own(middleware, headers):
         return refusal(403, "expected a request from this server's own page, got one from another site")
-    if middleware.token and scope["path"].startswith(("/api/", "/metrics")) and not _knows(middleware, headers):
-        return refusal(401, "expected the access token of this server, as 'Authorization: Bearer TOKEN'")
+    if middleware.token and path.startswith(("/api/", "/metrics", "/openapi.json")):
+        client = scope["client"][0] if scope.get("client") else ""
+        if wait := middleware.guesses.wait(client):
+            return refusal(429, f"too many wrong access tokens; try again in {wait} s", wait)
+        if not _knows(middleware, headers):
+            if "authorization" in headers:
+                middleware.guesses.add(client)
+            return refusal(401, "expected the access token of this server, as 'Authorization: Bearer TOKEN'")
     length = headers.get("content-length", "0")
     if not length.isdigit() or int(length) > middleware.max_body:
         return refusal(413, too_long(middleware.max_body))
     return None
+
+# %% ../../nbs/web/02_security.ipynb #known001
+def _is_known(middleware: SecurityMiddleware, name: str | None) -> bool:
+    "Return whether a host name is one of this server's."
+    if not middleware.hosts or name in middleware.hosts:
+        return True
+    with suppress(ValueError):
+        return middleware.numeric and bool(ipaddress.ip_address(name or ""))
+    return False
 
 # %% ../../nbs/web/02_security.ipynb #5a919cd6
 def _is_own(middleware: SecurityMiddleware, headers: Headers) -> bool:
@@ -167,4 +247,4 @@ def _part(url: str, name: str) -> str | None:
 # %% ../../nbs/web/02_security.ipynb #79ffe15e
 def _knows(middleware: SecurityMiddleware, headers: Headers) -> bool:
     kind, _, token = headers.get("authorization", "").partition(" ")
-    return kind.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), middleware.token)
+    return kind.lower() == "bearer" and hmac.compare_digest(token.strip().encode("latin-1"), middleware.token)
