@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from load_app import complaints, run
 from PIL import Image, ImageCms, ImageSequence
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_parser
+from prometheus_client.parser import text_string_to_metric_families
 from serving import COMMAND, serving
 
 import srfast
@@ -294,9 +296,13 @@ def test_the_document_is_openapi(web):
 
 def test_figures_are_prometheus(web):
     finish(web, post(web, as_file(photo(4, 4)), scale="2"))
-    for line in web.get("/metrics").text.splitlines():
-        assert re.fullmatch(r"# TYPE srfast_\w+ (counter|gauge)|srfast_\w+(\{\w+=\"\w+\"\})? [0-9.e+-]+", line), line
-    assert figure(web, 'srfast_jobs_total{state="done"}') > 0
+    parsers = {"text/plain": text_string_to_metric_families, "application/openmetrics-text": openmetrics_parser}
+    for kind, parse in parsers.items():
+        answer = web.get("/metrics", headers={"Accept": f"{kind}; version=1.0.0"})
+        families = {family.name: family for family in parse(answer.text)}
+        assert answer.headers["Content-Type"].startswith(kind) and all(family.documentation for family in families.values())
+        assert {"srfast_jobs", "srfast_jobs_held", "srfast_job_wait_seconds", "srfast_job_work_seconds"} <= set(families)
+    assert figure(web, 'srfast_jobs_total{state="done"}') > 0 and figure(web, "srfast_job_work_seconds_count") > 0
 
 
 def test_time_runs_out_and_results_expire(tmp_path):
@@ -315,7 +321,7 @@ def test_time_runs_out_and_results_expire(tmp_path):
 
 
 def children(pid):
-    """The processes that `pid` has started."""
+    """The processes that `pid` has started, and those that they have started."""
     found = []
     for status in Path("/proc").glob("[0-9]*/status"):
         try:
@@ -323,14 +329,15 @@ def children(pid):
         except OSError:
             continue
         if parent and int(parent[1]) == pid:
-            found.append(int(status.parent.name))
+            found += [child := int(status.parent.name), *children(child)]
     return found
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks for processes in /proc")
 def test_killed_it_leaves_a_clean_start(tmp_path):
     with serving(tmp_path) as server:
-        answer = httpx.post(f"{server.url}/api/jobs", files={"picture": as_file(photo(300, 300))}, data={"scale": "8", "ensemble": "on"})
+        form = dict(files={"picture": as_file(photo(300, 300))}, data={"scale": "8", "ensemble": "on"})
+        answer = httpx.post(f"{server.url}/api/jobs", **form, timeout=60)
         assert eventually(lambda: httpx.get(server.url + answer.headers["Location"]).json()["state"] == "running")
         started = children(server.process.pid)
         server.process.send_signal(signal.SIGKILL)

@@ -19,6 +19,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
+from multiprocessing import current_process
 from pathlib import Path
 from threading import Condition, Thread
 
@@ -366,8 +367,10 @@ class JobQueue:
         self.place = Workplace()
         threads = max(1, (os.cpu_count() or 1) // workers) if workers > 1 else None
         memory = limits.memory if pick_device(device) == "cpu" else None
+        # the socket by which processes start lies in the folder that is removed in the end, even after a kill
+        current_process()._config.setdefault("tempdir", str(self.place.path))
         self.workers = [Worker(upscale_file, threads=threads, memory=memory) for _ in range(workers)]
-        self.readers = _Pool(read_header, 3, 10, cpu=2, memory=300_000_000, threads=1)
+        self.readers = _Pool(read_header, 3, 10, cpu=1, memory=300_000_000, threads=1)
         self.converters = _Pool(help_out, 1, limits.seconds, memory=limits.memory)
         self.threads = [Thread(target=_work_off, args=(self, worker), daemon=True) for worker in self.workers]
         self.threads.append(Thread(target=_tidy, args=(self,), daemon=True))

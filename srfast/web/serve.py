@@ -19,6 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import anyio
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -81,6 +82,9 @@ def _is_proxy(address: str, proxies: tuple[str, ...]) -> bool:
 # %% ../../nbs/web/05_serve.ipynb #conn0003
 async def _busy(scope, receive, send) -> None:
     "Answer a request of an address with too many connections."
+    with anyio.move_on_after(3):  # a client that is still sending would see only a broken connection
+        while (await receive()).get("more_body"):
+            continue
     answer = refusal(503, "too many connections; try again in 5 s", 5)
     answer.headers.update(HEADERS | {"connection": "close"})
     log_request(scope, 503, 0)
@@ -95,22 +99,27 @@ class _Connection(H11Protocol):
 
     def connection_made(self, transport) -> None:
         super().connection_made(transport)
-        self.client = self.client or ("unix", 0)
-        mine = _network(self.client[0])
-        near = 0 if _is_proxy(self.client[0], self.proxies) else sum(_network(other.client[0]) == mine for other in self.connections)
-        share = max(near / _PER_ADDRESS, len(self.connections) / _IN_ALL)
-        if share > 1.5:
-            return transport.abort()
-        if share > 1:
-            self.app = _busy
+        self.client, self.since = self.client or ("unix", 0), self.loop.time()
+        others = [other for other in self.connections if other is not self and not other.transport.is_closing()]
+        near = [other for other in others if _network(other.client[0]) == _network(self.client[0])]
+        for group, most in ((others, _IN_ALL), ([] if _is_proxy(self.client[0], self.proxies) else near, _PER_ADDRESS)):
+            if len(group) >= most:
+                idle = [other for other in group if other.is_idle()]
+                if idle:
+                    min(idle, key=lambda other: other.since).transport.abort()
+                else:
+                    self.app = _busy
         self._watch()
+
+    def is_idle(self) -> bool:
+        "Return whether no request is under way."
+        return self.cycle is None or self.cycle.response_complete
 
     def _watch(self) -> None:
         "Close the connection unless a request begins soon."
-        idle = self.cycle is None or self.cycle.response_complete
-        if idle and not self.timer:
+        if self.is_idle() and not self.timer:
             self.timer = self.loop.call_later(_HEADER_SECONDS, self.transport.abort)
-        elif self.timer and not idle:
+        elif self.timer and not self.is_idle():
             self._forget()
 
     def _forget(self) -> None:
@@ -150,7 +159,9 @@ class _Connection(H11Protocol):
         with suppress(h11.LocalProtocolError):  # a response has begun already
             for event in (h11.Response(status_code=400, headers=headers), h11.Data(data=answer.body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event))
-        self.transport.close()
+        self.transport.pause_reading()  # closed at once, the client would see only a broken connection
+        self.transport.write_eof()
+        self.loop.call_later(2, self.transport.abort)
 
 # %% ../../nbs/web/05_serve.ipynb #log00001
 class _JSON(logging.Formatter):

@@ -227,10 +227,12 @@ class Worker:
 
     def start(self) -> None:
         "Start a new process; it is ready a moment later."
-        context = _context()
-        self.pipe, other = context.Pipe()
-        self.process = context.Process(target=work, args=(other, *self.settings), daemon=True)
-        self.process.start()
+        for context in (_context(), get_context("spawn")):
+            self.pipe, other = context.Pipe()
+            self.process = context.Process(target=work, args=(other, *self.settings), daemon=True)
+            with suppress(OSError):  # someone has removed the temporary files by which the first one works
+                self.process.start()
+                break
         other.close()
         self.ready = False
 
