@@ -42,7 +42,7 @@ from ..images.write import check_fits
 from ..networks.models import ModelCard
 from .jobs import RESULT_TYPES, Job, JobQueue, add_job, get_job, header_task, list_models, new_folder, position, rate, read_format
 from .jobs import read_options, remove_job
-from .page import page
+from .page import choose_language, page
 from .worker import RequestError
 
 # %% ../../nbs/web/04_rest.ipynb #faff22e0
@@ -448,7 +448,12 @@ def make_app(
         app.add_exception_handler(error, handler)
     app.exception_handlers.pop(404)
     shown = None if token else queue.models  # the names of own models are for those who have the token
-    app.get("/")(lambda: page(list_models(shown), queue.limits, token=bool(token)))
+
+    def index(request: Request):
+        language = choose_language(request.headers.get("accept-language", ""))
+        return page(list_models(shown), queue.limits, token=bool(token), language=language)
+
+    app.get("/")(index)
     document = openapi(bool(token), prefix)
     routes = [Route(call.path, call.handler, methods=[call.method]) for call in CALLS]
     app.router.routes += [*routes, Route("/openapi.json", lambda request: JSONResponse(document))]

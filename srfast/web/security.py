@@ -21,7 +21,7 @@ import anyio
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, RedirectResponse
 
 from .worker import NO_SPACE, RequestError, lacks_space
 
@@ -183,6 +183,8 @@ class SecurityMiddleware:
             return await self.app(scope, receive, send)
         if scope["type"] != "http":
             return await send({"type": "websocket.close", "code": 1008})
+        if self.prefix and scope["path"] == self.prefix:
+            return await RedirectResponse(f"{self.prefix}/")(scope, receive, send)
         path = scope["path"].removeprefix(self.prefix) if scope["path"].startswith(f"{self.prefix}/") else scope["path"]
         scope = scope | {"root_path": self.prefix, "path": self.prefix + path}
         traffic = _Traffic(scope, receive, send, self.max_body)
