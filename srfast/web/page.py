@@ -12,7 +12,7 @@ from importlib.resources import files
 
 from fasthtml.components import (
     H1, H2, A, Aside, Body, Button, Div, Fieldset, Figcaption, Figure, Footer, Form, Head, Header, Html, Img, Input,
-    Label, Legend, Li, Link, Main, Meta, Noscript, Ol, Optgroup, Option, Output, P, Progress, Script, Section, Select, Small,
+    Label, Legend, Li, Link, Main, Meta, Noscript, Ol, Optgroup, Option, P, Progress, Script, Section, Select, Small,
     Span, Strong, Template, Title,
 )
 from fasthtml.svg import Path, Rect, Svg
@@ -161,7 +161,7 @@ def _viewer(t: dict[str, str]):
     wide = Button(corners, type="button", id="screen", aria_label=t["screen"], title=t["screen"])
     stage = Div(*layers, slider, handle, *marks, P(id="unseen-note", hidden=True), id="stage")
     takes = Div(Span(t["download"]), id="takes", role="group", aria_label=t["download"]), P(id="take-note", hidden=True)
-    shown = Output(id="zoom-shown", fr="cut", aria_live="off")
+    shown = Span(id="zoom-shown")
     tools = Div(shown, *zooms, wide, cls="zooms", role="group", aria_label="Zoom")
     bar = Div(Div(Strong(id="shown-name"), Span(id="shown-facts")), tools, cls="bar")
     return Section(

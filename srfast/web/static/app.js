@@ -301,7 +301,7 @@ function expect() {
     const asked = new Set(own.filter(([item]) => megapixels(item) > 0.2).map(([, set]) => set.scale || "4"));
     for (const scale of asked) learnRate(found.model, scale);
   }
-  const text = lines.join(" ");
+  const text = lines.map(sentence).join(" ");
   if ($("expect").textContent !== text) $("expect").textContent = text;
 }
 
