@@ -403,7 +403,10 @@ def test_metadata_is_removed(opened):
         assert bool(Image.open(io.BytesIO(download(opened, "PNG")[1])).getexif().get(0x010F)) is not remove
 
 
-@pytest.mark.parametrize("language, words", {"de-CH": "Vergrößern", "fr": "Agrandir", "es-MX": "Ampliar", "zh-CN": "放大", "it": "Upscale"}.items())
+LANGUAGES = {"de-CH": "Vergrößern", "fr": "Agrandir", "es-MX": "Ampliar", "zh-CN": "放大", "it": "Upscale"}
+
+
+@pytest.mark.parametrize("language, words", LANGUAGES.items())
 def test_languages(browser, server, language, words):
     with browser.new_context(locale=language) as context:
         page = context.new_page()
