@@ -136,7 +136,7 @@ def together(count: int, work) -> list:
 def conversions(url: str):
     """45 fetches at once of a large result in other formats."""
     with client(url) as web:
-        job = web.get(post(web, deep_picture(), scale="12", model="fast").headers["Location"] + "?wait=90").json()
+        job = web.get(post(web, deep_picture(), scale="8", model="fast").headers["Location"] + "?wait=90").json()
         while job["state"] in ("queued", "running"): job = web.get(f"{job['links']['self']}?wait=90").json()
         kinds = iter(("webp", "gif", "tiff") * 15)
         lock = threading.Lock()

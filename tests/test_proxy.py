@@ -7,7 +7,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from attack_app import post
 from serving import serving
 from test_app import as_file, eventually, photo
 
@@ -44,7 +43,8 @@ def test_behind_nginx_with_a_prefix(proxied):
     assert page.status_code == 200 and 'href="static/app.css' in page.text
     assert proxied.get("/upscale/static/app.js").status_code == 200
     assert proxied.get("/upscale", follow_redirects=False).headers["Location"].endswith("/upscale/")
-    answer = post(proxied, as_file(photo()), scale="2")
+    answer = proxied.post("/upscale/api/jobs", files={"picture": as_file(photo())}, data={"scale": "2"})
+    assert answer.status_code == 202, answer.text
     assert answer.headers["Location"].startswith("/upscale/api/jobs/")
     job = proxied.get(f"{answer.headers['Location']}?wait=60").json()
     assert proxied.get(job["links"]["result"]).status_code == 200
