@@ -47,7 +47,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "data/results/tables/app_memory.csv")
     args = parser.parse_args()
-    cases = {"RGB, 8 bits": (photo(4000, 3000), 2), "RGBA, 16 bits": (deep_picture(500), 8)}
+    cases = {"RGB, 8 bits": (photo(2000, 1500), 2), "RGBA, 16 bits": (deep_picture(250), 8)}
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "picture"
