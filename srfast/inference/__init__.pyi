@@ -4,7 +4,9 @@ from .upscaler import upscale as upscale
 from .upscaler import plan as plan
 from .upscaler import Plan as Plan
 from .confidence import trust_map as trust_map
+from .export import export_onnx as export_onnx
 from . import confidence as confidence
 from . import exact as exact
+from . import export as export
 from . import tiles as tiles
 from . import upscaler as upscaler

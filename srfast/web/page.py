@@ -78,7 +78,9 @@ def _detail(t: dict[str, str]):
     return Div(title, box, ends, Small(t["detail_note"], id="detail-note"), cls="field", id="details")
 
 # %% ../../nbs/web/03_page.ipynb #7d4c22a6
-def _head(t: dict[str, str]):
+def _head(t: dict[str, str], limits: Limits, standalone: bool):
+    "Return the head; without a server a script that answers the page's requests is loaded first."
+    sizes = dict(data_max_in=limits.max_pixels_in, data_max_out=limits.max_pixels_out)
     return Head(
         Meta(charset="utf-8"),
         Meta(name="viewport", content="width=device-width, initial-scale=1"),
@@ -87,6 +89,7 @@ def _head(t: dict[str, str]):
         Title(f"srfast · {t['title']}"),
         Link(rel="icon", href="static/icon.svg", type="image/svg+xml"),
         Link(rel="stylesheet", href=f"static/app.css?v={__version__}"),
+        *([Script(src=f"static/browser.js?v={__version__}", defer=True, **sizes)] if standalone else []),
         Script(src=f"static/app.js?v={__version__}", defer=True),
     )
 
@@ -129,21 +132,24 @@ def _model(card: ModelCard, t: dict[str, str]):
     return Option(f"{card.name} · {purpose}", value=card.name, data_detail="yes" if card.detail else "", data_scales=scales)
 
 # %% ../../nbs/web/03_page.ipynb #15781189
-def _options(models: dict[str, ModelCard], t: dict[str, str]):
+def _options(models: dict[str, ModelCard], t: dict[str, str], standalone: bool):
     "Return the settings and the button that starts."
     sizes = [_choice("size", text, f"{text}×", text == "4") for text in ("2", "3", "4", "8")]
     sides = _field("width", t, 100_000), _field("height", t, 100_000), P(t["pixels"])
     exact = Fieldset(*sides, id="exact", hidden=True, disabled=True, aria_label=t["exact_size"])
     listed = Select(*_groups(models, t), id="model", name="model", aria_describedby="steps")
     kinds = [Option(t["format_auto"], value="auto"), *(Option(_TITLES[name], value=name) for name in RESULT_TYPES)]
+    on_server = [
+        _switch("private", t["private"], t["private_note"]),
+        Div(Label(t["format"], fr="format"), Div(Select(*kinds, id="format", name="format"), cls="select"), cls="field"),
+    ]
     return Aside(
         Fieldset(Legend(t["size"]), Div(*sizes, _choice("size", "exact", t["exact"]), cls="segments"), exact),
         Div(Label(t["model"], fr="model"), Div(listed, cls="select"), Small(id="steps", hidden=True), cls="field"),
         _detail(t),
         _switch("consistent", t["consistent"], t["consistent_note"]),
         _switch("ensemble", t["ensemble"], t["ensemble_note"]),
-        _switch("private", t["private"], t["private_note"]),
-        Div(Label(t["format"], fr="format"), Div(Select(*kinds, id="format", name="format"), cls="select"), cls="field"),
+        *([] if standalone else on_server),
         Div(P(id="expect", aria_live="polite"), Button(t["start"], type="submit", id="start", cls="button main"), cls="field"),
         aria_label=t["settings"], id="options",
     )
@@ -200,19 +206,23 @@ def page(
     limits: Limits,  # passed to the script
     *,
     token: bool = False,  # whether the server requires one
+    standalone: bool = False,  # True: without a server, as `export_web` writes it
     language: str = "en",  # from `choose_language`
 ):  # HTML, as FastHTML takes it
     "Return the page with its settings."
     t = _tables()["en"] | _tables()[language]
     time = t["seconds"].format(n=f"{limits.keep:.0f}") if limits.keep < 100 else t["minutes"].format(n=f"{limits.keep / 60:.0f}")
     top = Header(A(_mark(), Span("srfast"), href="./", cls="brand"), P(t["tagline"]), cls="top")
-    api = P(f"srfast {__version__}") if token else P(A("REST", href="openapi.json"), f" · srfast {__version__}")
+    privacy = t["privacy"].format(time=time)
+    if standalone:
+        privacy = "Images never leave this computer. The page also works offline. Results are 8-bit sRGB images without metadata."
+    api = P(f"srfast {__version__}") if token or standalone else P(A("REST", href="openapi.json"), f" · srfast {__version__}")
     rest = [
         Noscript(P(t["no_script"], cls="note")),
-        Form(H1(t["upscale_images"], cls="unseen"), _drop(t, limits), _options(models, t), _viewer(t), _list(t), id="ask"),
+        Form(H1(t["upscale_images"], cls="unseen"), _drop(t, limits), _options(models, t, standalone), _viewer(t), _list(t), id="ask"),
         P(role="status", id="news", cls="unseen"),
     ]
     settings = dict(data_max_upload=limits.max_upload, data_max_in=limits.max_pixels_in, data_max_out=limits.max_pixels_out)
     settings |= dict(data_seconds=limits.seconds, data_token="yes" if token else "", data_texts=json.dumps(t, ensure_ascii=False))
-    body = Body(top, Main(_token(t) if token else "", *rest, **settings), Footer(P(t["privacy"].format(time=time)), api), _row(t))
-    return Html(_head(t), body, lang=language)
+    body = Body(top, Main(_token(t) if token else "", *rest, **settings), Footer(P(privacy), api), _row(t))
+    return Html(_head(t, limits, standalone), body, lang=language)

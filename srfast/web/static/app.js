@@ -219,7 +219,7 @@ function remove(item) {
 function settings() {
   const form = new FormData($("ask"));
   const switches = { consistent: form.has("consistent"), ensemble: form.has("ensemble"), metadata: !form.has("private") };
-  const found = { model: form.get("model"), detail: form.get("detail") || "0", format: form.get("format"), ...switches };
+  const found = { model: form.get("model"), detail: form.get("detail") || "0", format: form.get("format") || "auto", ...switches };
   return form.get("size") === "exact" ? { ...found, width: form.get("width"), height: form.get("height") } : { ...found, scale: form.get("size") };
 }
 
@@ -239,7 +239,7 @@ const largest = (item, wanted) => SCALES.find((scale) => scale <= wanted && fits
 function settingsOf(item) {
   const found = settings(), wanted = Number(found.scale);
   item.note = "";
-  if (found.format === "auto" && item.file.type === "image/gif") found.format = "gif";
+  if (found.format === "auto" && item.file.type === "image/gif" && $("format")) found.format = "gif";
   if (!wanted || fits(item, wanted)) return found;
   const scale = largest(item, wanted) || Math.floor(100 * Math.sqrt(limit("maxOut") / (item.size[0] * item.size[1]))) / 100;
   if (scale < 1) return null;
@@ -649,7 +649,7 @@ function explain(wanted, scales) {
 }
 
 // Settings are remembered, except sizes in pixels.
-const KEPT = ["model", "consistent", "ensemble", "private", "format", "detail"];
+const KEPT = ["model", "consistent", "ensemble", "private", "format", "detail"].filter($);
 
 function remember(event) {
   touched.add(event.target.name);
