@@ -224,7 +224,7 @@ def test_the_page_names_every_model(web):
     models = {model["name"]: model["detail"] for model in web.get("/api/models").json()["models"]}
     named = list(dict.fromkeys(name for name in named if name in models))  # formats are chosen too
     assert sorted(named) == sorted(name for name in models if name != "photo_detail")  # a slider is for that one
-    assert named[:4] == ["photo", "fast", "photo_real", "auto"] and named[4:6] == [LONG_NAME, "mine"]
+    assert named[:5] == ["photo", "fast", "photo_real", "auto", "faces"] and named[5:7] == [LONG_NAME, "mine"]
     assert [name for name in models if models[name]] == ["photo", "auto"]
 
 

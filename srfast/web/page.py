@@ -109,7 +109,7 @@ def _drop(t: dict[str, str], limits: Limits):
     )
 
 # %% ../../nbs/web/03_page.ipynb #aad80478
-_RECOMMENDED = ("photo", "fast", "photo_real", "auto")
+_RECOMMENDED = ("photo", "fast", "photo_real", "auto", "faces")
 _TITLES = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP", "tiff": "TIFF", "gif": "GIF"}
 
 # %% ../../nbs/web/03_page.ipynb #f2bf1927
