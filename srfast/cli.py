@@ -522,23 +522,29 @@ def _need_web() -> None:
     "Raise `ValueError` naming the extra to install if a package is missing."
     from importlib.util import find_spec
 
-    missing = [name for name in ("fasthtml", "uvicorn", "python_multipart") if find_spec(name) is None]
+    missing = [name for name in ("fasthtml", "uvicorn", "python_multipart", "prometheus_client") if find_spec(name) is None]
     if missing:
         raise ValueError(f"the web page needs {', '.join(missing)}: pip install 'srfast[web]'")
 
 # %% ../nbs/cli/00_cli.ipynb #a9b1c0de
 @app.command("app")
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0: every address of this computer.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0: every address; unix:PATH: a socket.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one.")] = 8000,
     models: Annotated[Optional[Path], typer.Option(exists=True, file_okay=False, help="Folder with your own runs and weights.")] = None,
     token: Annotated[Optional[str], typer.Option(envvar="SRFAST_TOKEN", help="Access token required from clients.")] = None,
     origin: Annotated[Optional[list[str]], typer.Option(help="Another site whose pages may use it, such as https://example.org.")] = None,
+    allowed_host: Annotated[Optional[list[str]], typer.Option(help="Another name of this server; *: any.")] = None,
+    proxy: Annotated[Optional[list[str]], typer.Option(help="Address of a proxy that tells the client's in X-Forwarded-For.")] = None,
+    root_path: Annotated[str, typer.Option(help="Path in front of all paths, such as /srfast.")] = "",
+    access_log: Annotated[bool, typer.Option("--access-log", help="Log every request, not only refused ones.")] = False,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Log as JSON.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, xpu or auto.")] = "auto",
     workers: Annotated[int, typer.Option(min=1, help="Images upscaled at the same time.")] = 1,
     max_upload: Annotated[str, typer.Option(help="Most bytes of an upload.")] = "20MB",
     max_in: Annotated[str, typer.Option(help="Most pixels of an image.")] = "24MP",
     max_out: Annotated[str, typer.Option(help="Most pixels of a result.")] = "100MP",
+    memory: Annotated[str, typer.Option(help="Most bytes of memory for one image (Linux, without a GPU).")] = "3GB",
     queue: Annotated[int, typer.Option(min=1, help="Most images in the queue.")] = 32,
     per_client: Annotated[int, typer.Option(min=1, help="Most images of one client in the queue.")] = 8,
     seconds: Annotated[float, typer.Option(min=1, help="Most seconds for one image.")] = 600,
@@ -549,9 +555,11 @@ def serve(
     from srfast.web.jobs import Limits
     from srfast.web.serve import serve
 
-    amounts = dict(max_upload=_amount(max_upload), max_pixels_in=_amount(max_in), max_pixels_out=_amount(max_out))
+    amounts = dict(max_upload=_amount(max_upload), max_pixels_in=_amount(max_in), max_pixels_out=_amount(max_out), memory=_amount(memory))
     limits = Limits(**amounts, queue=queue, per_client=per_client, seconds=seconds, keep=keep)
-    serve(host, port, limits=limits, models=models, token=token, origins=origin or (), device=device, workers=workers)
+    names = dict(origins=origin or (), allowed_hosts=allowed_host or (), proxies=proxy or (), root_path=root_path)
+    logs = dict(access_log=access_log, log_json=log_json)
+    serve(host, port, limits=limits, models=models, token=token, **names, **logs, device=device, workers=workers)
 
 # %% ../nbs/cli/00_cli.ipynb #bf21416b
 class _Stopped(Exception):
