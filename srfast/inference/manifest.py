@@ -96,7 +96,8 @@ def read_log(root: str) -> Iterator[dict]:
 
 # %% ../../nbs/inference/05_manifest.ipynb #mf000016
 _TABLES = """
-CREATE TABLE found (id INTEGER PRIMARY KEY, source TEXT, place TEXT, stamp TEXT, target TEXT, fold TEXT, mine INT, state TEXT DEFAULT 'todo');
+CREATE TABLE found (id INTEGER PRIMARY KEY, source TEXT, place TEXT, stamp TEXT, target TEXT, fold TEXT, real TEXT, lands TEXT, mine INT,
+    state TEXT DEFAULT 'todo');
 CREATE TABLE known (source TEXT PRIMARY KEY, stamp TEXT, target TEXT, bytes INT, status TEXT, options TEXT, at TEXT) WITHOUT ROWID;
 CREATE TABLE ours (target TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE present (target TEXT PRIMARY KEY, bytes INT) WITHOUT ROWID;
@@ -116,6 +117,7 @@ def _decide(retry: bool, force: bool) -> Iterator[str]:
         if not retry:
             yield f"UPDATE found SET state = 'failed' WHERE EXISTS (SELECT 1 FROM known k WHERE {same} AND k.status = 'failed')"
     yield "UPDATE found SET state = 'clash' WHERE fold IN (SELECT fold FROM found GROUP BY fold HAVING count(*) > 1)"
+    yield "UPDATE found SET state = 'clash' WHERE lands IN (SELECT real FROM found)"
 
 # %% ../../nbs/inference/05_manifest.ipynb #mf000019
 class Ledger:
@@ -157,16 +159,21 @@ class Ledger:
         results: Iterable[tuple[str, int]],  # (name, bytes)
     ) -> None:
         "Take in what lies at the destination."
+        self.db.execute("DELETE FROM present")
         self._many("INSERT OR REPLACE INTO present VALUES (?, ?)", ((json.dumps(name), size) for name, size in results))
 
     def note_found(
         self,
-        images: Iterable[tuple[Found, str, bool]],  # image, name of its result, whether this shard does it
+        images: Iterable[tuple[Found, str, str, str, bool]],  # image, name of its result, real paths of both, whether this shard does it
     ) -> None:
-        "Take in the images."
-        rows = ((json.dumps(f.name), json.dumps(f.where), f.stamp, json.dumps(target), self._fold(target), mine) for f, target, mine in images)
-        self._many("INSERT INTO found (source, place, stamp, target, fold, mine) VALUES (?, ?, ?, ?, ?, ?)", rows)
-        self.db.execute("CREATE INDEX by_fold ON found (fold)")
+        "Take in the images, in place of those of an earlier look."
+        rows = (
+            (*map(json.dumps, (found.name, found.where)), found.stamp, json.dumps(target), self._fold(target), *map(json.dumps, real), mine)
+            for found, target, *real, mine in images
+        )
+        self.db.execute("DELETE FROM found")
+        self._many("INSERT INTO found (source, place, stamp, target, fold, real, lands, mine) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        self.db.executescript("CREATE INDEX IF NOT EXISTS by_fold ON found (fold); CREATE INDEX IF NOT EXISTS by_real ON found (real);")
 
     def decide(
         self,

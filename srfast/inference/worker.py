@@ -162,6 +162,7 @@ def work() -> None:
         upscaler, broken = Upscaler(**settings["upscaler"]), None
     except Exception as e:
         upscaler, broken = None, failure(e) | {"status": "stop"}
+    print("ready", file=answers, flush=True)
     threading.Thread(target=_read_tasks, args=(lines, tasks), daemon=True).start()
     while (task := tasks.get()) is not None:
         print(json.dumps(broken or do(task, upscaler, settings)), file=answers, flush=True)
@@ -179,7 +180,7 @@ class Worker:
     ):
         paths = os.pathsep.join(path for path in [*sys.path, os.environ.get("PYTHONPATH", "")] if path)
         env = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": str(settings.get("threads", 1))}
-        self.errors, self.task, self.deadline, self.late = tempfile.TemporaryFile(), None, float("inf"), False
+        self.errors, self.task, self.deadline, self.late, self.ready = tempfile.TemporaryFile(), None, float("inf"), False, False
         pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors)
         self.process = subprocess.Popen([sys.executable, "-c", _START], env=env, **pipes)
         self._send(settings)
@@ -193,7 +194,10 @@ class Worker:
     def _listen(self, answers: queue.Queue) -> None:
         with suppress(ValueError, OSError):
             for line in self.process.stdout:
-                answers.put((self, json.loads(line)))
+                if line == b"ready\n":
+                    self.ready = True
+                else:
+                    answers.put((self, json.loads(line)))
         answers.put((self, None))
 
     def give(
@@ -253,7 +257,7 @@ class _Crew:
             return {"status": "failed", "error": f"took longer than {self.seconds:g} s", "seconds": self.seconds}
         tries = self.tries[task["id"]] = self.tries.get(task["id"], 0) + 1
         if tries >= 3:
-            return {"status": "failed", "error": ended, "seconds": 0}
+            return {"status": "failed" if worker.ready else "stop", "error": ended, "seconds": 0}
         self.again.append(task)
         return None
 
