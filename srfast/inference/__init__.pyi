@@ -4,7 +4,12 @@ from .upscaler import upscale as upscale
 from .upscaler import plan as plan
 from .upscaler import Plan as Plan
 from .confidence import trust_map as trust_map
+from . import batch as batch
 from . import confidence as confidence
 from . import exact as exact
+from . import manifest as manifest
+from . import on_ray as on_ray
+from . import stores as stores
 from . import tiles as tiles
 from . import upscaler as upscaler
+from . import worker as worker

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from ..core import ImageError, Progress, find_name
 from ..images.write import format_suffix, parse_color, writing_options
-from .manifest import FOLDER, Ledger, now, open_log, read_log
+from .manifest import Ledger, now, open_log, read_log
 from .on_ray import capacity, run_ray
 from .stores import Found, find, is_url, join, list_results, local_path, read_url
 from .upscaler import Upscaler, check_scale, only_target, plan
@@ -362,7 +362,7 @@ def _start(request: _Request, dry_run: bool, watch: float | None, say: Callable[
     "Run a batch once, or again and again."
     number, count = request.shard
     log = None if request.dst is None or dry_run else open_log(request.dst, "all" if count == 1 else f"{number}-of-{count}")
-    ledger, last, said, total = Ledger(fold=bool(log) and _folds(request.dst)), {}, set(), None
+    ledger, last, said, total = Ledger(fold=bool(request.dst) and not is_url(request.dst) and _folds(request.dst)), {}, set(), None
     if request.dst is not None:
         ledger.remember(read_log(request.dst))
     while True:
@@ -421,8 +421,11 @@ def _capacity(engine: str, settings: dict) -> tuple[int, int]:
 # %% ../../nbs/inference/08_batch.ipynb #ba000037
 def _folds(dst: str) -> bool:
     "Return whether a local destination takes names that differ only in case for one."
-    made, other = join(dst, FOLDER), join(dst, FOLDER.upper())
-    return not is_url(dst) and os.path.exists(made) and os.path.exists(other)
+    path = os.path.realpath(dst)
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    other = os.path.join(os.path.dirname(path), os.path.basename(path).swapcase())
+    return other != path and os.path.exists(other) and os.path.samefile(path, other)
 
 # %% ../../nbs/inference/08_batch.ipynb #ba000038
 def batch(

@@ -15,11 +15,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timezone
 
-from .stores import Found, is_url, join, list_results, read_url, with_retries, write_url
+from .stores import FOLDER, Found, is_url, join, list_results, read_url, with_retries, write_url
 
 # %% ../../nbs/inference/05_manifest.ipynb #mf000006
-FOLDER = "srfast-manifest"
-
 def _line(record: dict) -> bytes:
     return json.dumps(record, ensure_ascii=True).encode("ascii") + b"\n"
 
@@ -40,7 +38,10 @@ class _LocalLog:
     "A file that lines are appended to."
 
     def __init__(self, root: str, name: str):
-        self.where = join(root, f"{FOLDER}/{name}.jsonl")
+        self.where, self.file = join(root, f"{FOLDER}/{name}.jsonl"), None
+
+    def _open(self) -> None:
+        "Open the file, and end its last line if that was cut off."
         os.makedirs(os.path.dirname(self.where), exist_ok=True)
         self.file = open(self.where, "ab+", buffering=0)
         self.file.seek(max(self.file.seek(0, os.SEEK_END) - 1, 0))
@@ -49,6 +50,8 @@ class _LocalLog:
 
     def append(self, record: dict) -> None:
         line = _line(record)
+        if self.file is None:
+            self._open()
         if self.file.write(line) != len(line):
             raise OSError(28, "no space left on device", self.where)
 

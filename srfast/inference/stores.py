@@ -7,6 +7,7 @@ __all__ = []
 
 # %% ../../nbs/inference/04_stores.ipynb #st000004
 import glob
+import json
 import os
 import posixpath
 import re
@@ -114,6 +115,18 @@ def walk_folder(
             yield below, files
             todo += [os.path.join(below, name) for name in reversed(folders) if not name.startswith(".")]
 
+# %% ../../nbs/inference/04_stores.ipynb #st000055
+FOLDER = "srfast-manifest"
+
+def _recorded(root: str, below: str) -> Iterator[str]:
+    "Yield the results that the manifest in a folder lists, relative to `root`."
+    for path in glob.glob(os.path.join(glob.escape(os.path.join(root, below, FOLDER)), "*.jsonl")):
+        with open(path, "rb") as file:
+            for line in file:
+                with suppress(ValueError, AttributeError):
+                    if result := json.loads(line).get("result"):
+                        yield os.path.join(below, *result.split("/"))
+
 # %% ../../nbs/inference/04_stores.ipynb #st000023
 def _find_local(root: str, suffix: str, skip: str, passed: Counter) -> Iterator[Found]:
     "Yield the images below a local folder; `skip` is a folder to leave out."
@@ -121,9 +134,15 @@ def _find_local(root: str, suffix: str, skip: str, passed: Counter) -> Iterator[
     if skip and os.path.isdir(skip) and not os.path.samefile(skip, root):
         stat = os.stat(skip)
         seen.add((stat.st_dev, stat.st_ino))
+    results = set()
     for below, files in walk_folder(root, seen):
+        if os.path.isdir(os.path.join(root, below, FOLDER)):
+            results.update(_recorded(root, below))
         for name in _pick(files, suffix, passed):
             path = os.path.join(root, below, name)
+            if results and os.path.join(below, name) in results:
+                passed["result"] += 1
+                continue
             try:
                 yield Found(os.path.join(below, name).replace(os.sep, "/"), path, local_stamp(os.stat(path)))
             except OSError:  # a broken link, or gone since

@@ -180,7 +180,8 @@ class Worker:
     ):
         paths = os.pathsep.join(path for path in [*sys.path, os.environ.get("PYTHONPATH", "")] if path)
         env = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": str(settings.get("threads", 1))}
-        self.errors, self.task, self.deadline, self.late, self.ready = tempfile.TemporaryFile(), None, float("inf"), False, False
+        self.errors, self.task, self.deadline, self.late = tempfile.TemporaryFile(), None, float("inf"), False
+        self.ready, self.seconds = False, float("inf")
         pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors)
         self.process = subprocess.Popen([sys.executable, "-c", _START], env=env, **pipes)
         self._send(settings)
@@ -195,7 +196,7 @@ class Worker:
         with suppress(ValueError, OSError):
             for line in self.process.stdout:
                 if line == b"ready\n":
-                    self.ready = True
+                    self.ready, self.deadline = True, time.monotonic() + self.seconds
                 else:
                     answers.put((self, json.loads(line)))
         answers.put((self, None))
@@ -206,7 +207,8 @@ class Worker:
         seconds: float | None = None,  # time limit
     ) -> None:
         "Give the process its next task."
-        self.task, self.deadline = task, time.monotonic() + (seconds or float("inf"))
+        self.task, self.seconds = task, seconds or float("inf")
+        self.deadline = time.monotonic() + self.seconds if self.ready else float("inf")
         self._send(task)
 
     def stop(
