@@ -241,7 +241,7 @@ def _batch(src: list[str], dst: str | None, watch: float | None = None, **option
 # %% ../nbs/cli/00_cli.ipynb #b43536bf
 @app.command()
 def upscale(
-    pictures: Annotated[list[Path], typer.Argument(metavar="IN...", readable=False, help="Images, folders or patterns; - is standard input.")],
+    pictures: Annotated[list[Path], typer.Argument(metavar="IN...", readable=False, help="Images, folders, patterns; -: standard input.")],
     out: Annotated[Optional[Path], typer.Option("-o", "--out", help="Result file, folder for several images, or - for stdout.")] = None,
     scale: Annotated[float, typer.Option(help="Scale factor, 1 to 16, such as 2.5.")] = 4,
     size: Annotated[Optional[str], typer.Option(help="Or this exact size, such as 1920x1080.")] = None,
@@ -353,8 +353,8 @@ def batch(
     background: Annotated[Optional[str], typer.Option(help="Colour behind transparent pixels, such as white.")] = None,
     max_pixels: Annotated[Optional[str], typer.Option(help="Most pixels of an image and of a result, such as 500MP.")] = None,
     suffix: Annotated[Optional[str], typer.Option(help="End of the names of results; default: _x4 for scale 4.")] = None,
-    include: Annotated[Optional[list[str]], typer.Option(help="Only names that match, such as '*.jpg'; may be given several times.")] = None,
-    exclude: Annotated[Optional[list[str]], typer.Option(help="No names that match; may be given several times.")] = None,
+    include: Annotated[Optional[list[str]], typer.Option(help="Only names that match, such as '*.jpg'; may be repeated.")] = None,
+    exclude: Annotated[Optional[list[str]], typer.Option(help="No names that match; may be repeated.")] = None,
     workers: Annotated[Optional[int], typer.Option(min=1, help="Processes; default: one a processor, or as the memory allows.")] = None,
     engine: Annotated[str, typer.Option(help="local, or ray for a cluster (RAY_ADDRESS).")] = "local",
     shard: Annotated[Optional[str], typer.Option(help="Only one of several parts, such as 3/64, numbered from 0.")] = None,
@@ -371,7 +371,7 @@ def batch(
     most = max_pixels and _amount(max_pixels)
     writing = dict(format=format, quality=quality, background=background, suffix=suffix, max_pixels_in=most, max_pixels_out=most)
     choice = dict(include=include or (), exclude=exclude or (), shard=shard, retry_failed=retry_failed, force=force, dry_run=dry_run)
-    running = dict(workers=workers, engine=engine, in_flight=in_flight and _amount(in_flight), seconds=seconds, watch=2.0 if watch else None)
+    running = dict(workers=workers, engine=engine, in_flight=in_flight and _amount(in_flight), seconds=seconds, watch=2 if watch else None)
     raise typer.Exit(_batch([src], dst, **target, **settings, **writing, **choice, **running))
 
 # %% ../nbs/cli/00_cli.ipynb #9561c664

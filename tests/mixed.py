@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-KINDS = ("rgb.png", "rgb.jpg", "grey.jpg", "alpha.png", "palette.png", "deep.png", "rgb.webp", "film.gif", "pages.tif", "rgb.bmp", "rgb.ppm", "film.webp")
+KINDS = "rgb.png rgb.jpg grey.jpg alpha.png palette.png deep.png rgb.webp film.gif pages.tif rgb.bmp rgb.ppm film.webp".split()
 ODD = [b"caf\xe9 1.png", b"two\nlines.jpg", "Überschrift ß 北.png".encode(), b"glob[1]*?.png", b"-dash.jpg"]
 
 

@@ -90,7 +90,8 @@ def test_a_second_call_does_nothing_and_what_failed_is_tried_again_when_asked(mi
 
 def test_a_large_picture_and_a_format_that_does_not_fit(tmp_path):
     (tmp_path / "src").mkdir()
-    for name, size in (("large.png", (120, 90)), ("small.png", (20, 20))): Image.new("RGB", size, "teal").rotate(3).save(tmp_path / "src" / name)
+    for name, side in (("large.png", 120), ("small.png", 20)):
+        (tmp_path / "src" / name).write_bytes(encoded("rgb.png", 1, width=side, height=90))
     Image.new("RGB", (8200, 1), "teal").save(tmp_path / "src/wide.webp")
     Image.new("RGB", (8200, 1), "teal").save(tmp_path / "src/wider.webp")
     Image.new("RGB", (9, 9), "teal").save(tmp_path / "src/wider.png")
@@ -120,6 +121,13 @@ def test_sources_of_other_kinds(tmp_path):
     assert srfast.batch(sources, tmp_path / "out", **FAST, workers=1).done == 0
 
 
+def test_many_files_are_all_tried(tmp_path):
+    (tmp_path / "list.txt").write_text("".join(f"{i}.png\n" for i in range(200)))
+    summary = srfast.batch(tmp_path / "list.txt", tmp_path / "out", **FAST, workers=1)
+    assert (summary.failed, summary.left, len(summary.failures)) == (200, 0, 20)
+    assert sorted(line["source"] for line in records(tmp_path / "out")) == sorted(f"{i}.png" for i in range(200))
+
+
 def test_nothing_of_others_is_overwritten(tmp_path):
     for name in ("a.png", "b.png", "b.jpg"): (tmp_path / name).write_bytes(encoded(f"rgb{Path(name).suffix}", 3))
     (tmp_path / "out").mkdir()
@@ -129,9 +137,9 @@ def test_nothing_of_others_is_overwritten(tmp_path):
     summary = srfast.batch(tmp_path, tmp_path / "out", **FAST, workers=1, format="webp", say=lines.append)
     assert (summary.done, summary.exists, summary.failed) == (0, 1, 2) and len(lines) == 2
     assert files(tmp_path / "out") == {"a_x2.webp": b"precious"}
-    assert srfast.batch(tmp_path, tmp_path, **FAST, workers=1, suffix="", force=True).failed == 3  # each result would be its image
     (tmp_path / "same").symlink_to(tmp_path)
-    assert srfast.batch(tmp_path, tmp_path / "same", **FAST, workers=1, suffix="", force=True, exclude=["out/*"]).failed == 3
+    for dst in (tmp_path, tmp_path / "same"):  # each result would replace its image
+        assert srfast.batch(tmp_path, dst, **FAST, workers=1, suffix="", force=True, exclude=["out/*"]).failed == 3
     assert {name: data for name, data in files(tmp_path).items() if name in before} == before
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import islice
 from numbers import Integral
 from pathlib import Path
 
@@ -211,7 +212,7 @@ class _Round:
             if self.last is not None and found.name in self.said:
                 continue
             self.said.add(found.name) if self.last is not None else None
-            what = f"{_place(target, request)} would also be the result of another image, or overwrite one; rename it or choose another suffix"
+            what = f"{_place(target, request)} would also be the result of another image, or overwrite one; rename it or use --suffix"
             self.record(number, found, None, {"status": "failed", "error": f"{found.where}: {what}", "seconds": 0})
 
     def record(self, number: int, found: Found, target: str | None, answer: dict) -> None:
@@ -235,7 +236,7 @@ class _Round:
 def _tasks(work: _Round, state: str) -> Iterator[dict]:
     "Yield the tasks of all images in a state, their results claimed."
     request, rows = work.request, work.ledger.rows(state)
-    while chunk := [row for row, _ in zip(rows, range(64))]:
+    while chunk := list(islice(rows, 64)):
         if work.log:
             work.log.append({"claims": [target for _, _, target in chunk], "at": now()})
             work.log.flush(force=True)
@@ -475,8 +476,9 @@ def batch(
     most, memory = _capacity(find_name(engine, ("local", "ray"), "engine"), settings)
     workers = _whole("workers", workers or most)
     settings["share"] = max(1, _whole("in_flight", in_flight or memory // _BYTES_PER_PIXEL) // workers)
-    shard, mark = _parse_shard(shard), _mark(target) if suffix is None else _check_mark(suffix)
-    common = dict(include=tuple(include), exclude=tuple(exclude), shard=shard, workers=workers, engine=engine)
+    part, mark = _parse_shard(shard), _mark(target) if suffix is None else _check_mark(suffix)
+    common = dict(include=tuple(include), exclude=tuple(exclude), shard=part, workers=workers, engine=engine)
     dst = None if dst is None else os.fspath(dst)
-    request = _Request(tuple(map(os.fspath, sources)), dst, settings, mark, asked, **common, seconds=seconds, retry=retry_failed, force=force)
+    common |= dict(seconds=seconds, retry=retry_failed, force=force)
+    request = _Request(tuple(map(os.fspath, sources)), dst, settings, mark, asked, **common)
     return _start(request, dry_run, watch, say or (lambda line: None), progress)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timezone
 
-from .stores import FOLDER, Found, is_url, join, list_results, read_url, with_retries, write_url
+from .stores import FOLDER, Found, is_url, join, list_results, read_url, write_url
 
 # %% ../../nbs/inference/05_manifest.ipynb #mf000006
 def _line(record: dict) -> bytes:
@@ -105,8 +105,9 @@ CREATE TABLE known (source TEXT PRIMARY KEY, stamp TEXT, target TEXT, bytes INT,
 CREATE TABLE ours (target TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE present (target TEXT PRIMARY KEY, bytes INT) WITHOUT ROWID;
 """
-_REMEMBER = """INSERT INTO known VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (source) DO UPDATE SET stamp=excluded.stamp, target=excluded.target,
-bytes=excluded.bytes, status=excluded.status, options=excluded.options, at=excluded.at WHERE excluded.at >= known.at"""
+_REMEMBER = """INSERT INTO known VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (source) DO UPDATE SET stamp=excluded.stamp, target=excluded.target, bytes=excluded.bytes,
+status=excluded.status, options=excluded.options, at=excluded.at WHERE excluded.at >= known.at"""
 
 # %% ../../nbs/inference/05_manifest.ipynb #mf000017
 def _decide(retry: bool, force: bool) -> Iterator[str]:
@@ -116,7 +117,8 @@ def _decide(retry: bool, force: bool) -> Iterator[str]:
     if not force:
         yield f"UPDATE found SET state = 'exists' WHERE target IN (SELECT target FROM present) AND NOT {owned}"
         yield f"""UPDATE found SET state = 'same', target = (SELECT k.target FROM known k WHERE k.source = found.source)
-        WHERE EXISTS (SELECT 1 FROM known k JOIN present p ON p.target = k.target AND p.bytes = k.bytes WHERE {same} AND k.status = 'done')"""
+        WHERE EXISTS (SELECT 1 FROM known k JOIN present p ON p.target = k.target AND p.bytes = k.bytes
+        WHERE {same} AND k.status = 'done')"""
         if not retry:
             yield f"UPDATE found SET state = 'failed' WHERE EXISTS (SELECT 1 FROM known k WHERE {same} AND k.status = 'failed')"
     yield "UPDATE found SET state = 'clash' WHERE fold IN (SELECT fold FROM found GROUP BY fold HAVING count(*) > 1)"
@@ -225,7 +227,8 @@ class Ledger:
     ) -> bool:  # whether the name was free
         "Give a result another name unless that is taken."
         named = json.dumps(target)
-        taken = "SELECT 1 FROM found WHERE fold = ? UNION SELECT 1 FROM present WHERE target = ? AND target NOT IN (SELECT target FROM ours) AND ?"
+        taken = """SELECT 1 FROM found WHERE fold = ? UNION SELECT 1 FROM present
+        WHERE target = ? AND target NOT IN (SELECT target FROM ours) AND ?"""
         if self.db.execute(taken, (self._fold(target), named, not force)).fetchone():
             return False
         self.db.execute("UPDATE found SET target = ?, fold = ? WHERE id = ?", (named, self._fold(target), number))

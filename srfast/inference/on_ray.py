@@ -27,6 +27,7 @@ def gpu_share(
 def _ray():
     "Return the package; raise `ValueError` naming the extra if it is missing."
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
         import ray
         import ray.data

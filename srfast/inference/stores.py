@@ -12,13 +12,13 @@ import os
 import posixpath
 import re
 import secrets
+import stat
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from pathlib import Path
 
 from ..core import ImageError
 from ..images.write import WRITABLE
@@ -45,7 +45,8 @@ def local_path(where: str) -> str:
     return where.removeprefix("file://")
 
 # %% ../../nbs/inference/04_stores.ipynb #st000011
-_DRIVERS = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "http": "aiohttp", "https": "aiohttp"}
+_DRIVERS = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
+_DRIVERS |= dict.fromkeys(("http", "https"), "aiohttp")
 
 def open_store(url: str):
     "Return the file system of a URL and the path in it; raise `ValueError` with the package to install if a driver is missing."
@@ -85,9 +86,9 @@ def _pick(names: list[str], suffix: str, passed: Counter) -> list[str]:
     return found
 
 # %% ../../nbs/inference/04_stores.ipynb #st000021
-def local_stamp(stat: os.stat_result) -> str:
+def local_stamp(known: os.stat_result) -> str:
     "Return the stamp of a local file: size and time."
-    return f"{stat.st_size}-{stat.st_mtime_ns}"
+    return f"{known.st_size}-{known.st_mtime_ns}"
 
 def _scan(folder: str) -> tuple[list[str], list[str]]:
     "Return the names of folders and files, sorted; none for a folder that cannot be read."
@@ -108,9 +109,9 @@ def walk_folder(
     while todo:
         below = todo.pop()
         with suppress(FileNotFoundError, PermissionError):
-            stat = os.stat(os.path.join(root, below))
-            if (stat.st_dev, stat.st_ino) in seen: continue
-            seen.add((stat.st_dev, stat.st_ino))
+            here = os.stat(os.path.join(root, below))
+            if (here.st_dev, here.st_ino) in seen: continue
+            seen.add((here.st_dev, here.st_ino))
             folders, files = _scan(os.path.join(root, below))
             yield below, files
             todo += [os.path.join(below, name) for name in reversed(folders) if not name.startswith(".")]
@@ -132,8 +133,8 @@ def _find_local(root: str, suffix: str, skip: str, passed: Counter) -> Iterator[
     "Yield the images below a local folder; `skip` is a folder to leave out."
     seen = set()
     if skip and os.path.isdir(skip) and not os.path.samefile(skip, root):
-        stat = os.stat(skip)
-        seen.add((stat.st_dev, stat.st_ino))
+        there = os.stat(skip)
+        seen.add((there.st_dev, there.st_ino))
     results = set()
     for below, files in walk_folder(root, seen):
         if os.path.isdir(os.path.join(root, below, FOLDER)):
@@ -373,7 +374,8 @@ def list_results(where: str) -> Iterator[tuple[str, int]]:
             path = os.path.join(where, below, name)
             if _PART.match(name): _remove_part(path)
             with suppress(OSError):
-                yield os.path.join(below, name).replace(os.sep, "/"), os.stat(path).st_size
+                if stat.S_ISREG((found := os.stat(path)).st_mode):
+                    yield os.path.join(below, name).replace(os.sep, "/"), found.st_size
 
 # %% ../../nbs/inference/04_stores.ipynb #st000047
 def join(root: str, name: str) -> str:
