@@ -226,13 +226,18 @@ def _batch(src: list[str], dst: str | None, watch: float | None = None, **option
     from tqdm import tqdm
 
     from srfast.core import is_watched
-    from srfast.inference.batch import batch
+    from srfast.inference.batch import BatchStopped, batch
     from srfast.inference.stores import SUFFIXES
 
     def say(message: str) -> None:
         tqdm.write("srfast: " + " ".join(message.split()), file=sys.stderr)
 
-    summary = batch(src, dst, **options, watch=watch, say=say, progress=None if is_watched() or watch else _log_lines(", ".join(src)))
+    progress = None if is_watched() or watch else _log_lines(", ".join(src))
+    try:
+        summary = batch(src, dst, **options, watch=watch, say=say, progress=progress)
+    except BatchStopped as e:
+        _complain(e)
+        return 75
     if not (watch or summary.estimate or options.get("shard") or summary.done + summary.same + summary.exists + summary.failed):
         raise ValueError(f"{', '.join(src)}: no image found (looked for {', '.join(sorted(SUFFIXES))})")
     typer.echo(str(summary).encode("utf-8", "backslashreplace").decode())
@@ -672,7 +677,7 @@ def _show_warning(message, category, filename: str, lineno: int, *_) -> None:
 # %% ../nbs/cli/00_cli.ipynb #45b428b9
 def run(
     args: list[str],  # as on the command line, without `srfast`
-) -> int:  # exit code: 0 success, 2 invalid request, 1 the work failed, 130 stopped by Ctrl-C
+) -> int:  # exit code: 0 success, 2 invalid request, 1 failed, 75 run the batch again, 130 stopped by Ctrl-C
     "Run a command and return its exit code; an error is printed as one line."
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")

@@ -27,7 +27,7 @@ from .manifest import Ledger, now, open_log, read_log
 from .on_ray import capacity, run_ray
 from .stores import Found, find, is_url, join, list_results, local_path, read_url
 from .upscaler import Upscaler, check_scale, only_target, plan
-from .worker import own_suffix, run_local
+from .worker import BYTES_PER_PIXEL, own_suffix, run_local
 
 # %% ../../nbs/inference/08_batch.ipynb #ba000006
 @dataclass(frozen=True)
@@ -68,8 +68,7 @@ def _shard_of(name: str, count: int) -> int:
     return int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:8], "big") % count
 
 # %% ../../nbs/inference/08_batch.ipynb #ba000011
-_BYTES_PER_PIXEL = 60
-_BYTES_PER_WORKER = 600_000_000
+_BYTES_PER_WORKER = 600_000_000  # without images
 
 def _free_memory() -> int:
     "Return the bytes of memory that are free, also inside a container; 4 GB where that is unknown."
@@ -254,7 +253,7 @@ def _plain(tasks: Iterator[dict], known: dict) -> Iterator[dict]:
 
 # %% ../../nbs/inference/08_batch.ipynb #ba000025
 def _settle(work: _Round, number: int, found: Found, target: str, answer: dict) -> bool:
-    "Act on the answer for an image; return whether the image is finished."
+    "Act on what became of an image; return whether it is finished."
     ledger, status = work.ledger, answer["status"]
     if status == "rename":
         other = posixpath.splitext(target)[0] + answer["suffix"]
@@ -417,7 +416,7 @@ def _capacity(engine: str, settings: dict) -> tuple[int, int]:
     "Return how many workers suit the machine or the cluster, and how many bytes of memory they may use."
     if engine == "ray":
         return capacity(settings["upscaler"]["device"], settings["parameters"])
-    return _default_workers(settings["device"]), _free_memory() // 2
+    return _default_workers(settings["device"]), _free_memory() * 3 // 4
 
 # %% ../../nbs/inference/08_batch.ipynb #ba000037
 def _folds(dst: str) -> bool:
@@ -475,7 +474,7 @@ def batch(
     settings = _settings(model, options | dict(max_pixels_in=max_pixels_in, max_pixels_out=max_pixels_out), target, writing, bool(asked))
     most, memory = _capacity(find_name(engine, ("local", "ray"), "engine"), settings)
     workers = _whole("workers", workers or most)
-    settings["share"] = max(1, _whole("in_flight", in_flight or memory // _BYTES_PER_PIXEL) // workers)
+    settings["share"] = max(1, _whole("in_flight", in_flight or memory // BYTES_PER_PIXEL) // workers)
     part, mark = _parse_shard(shard), _mark(target) if suffix is None else _check_mark(suffix)
     common = dict(include=tuple(include), exclude=tuple(exclude), shard=part, workers=workers, engine=engine)
     dst = None if dst is None else os.fspath(dst)

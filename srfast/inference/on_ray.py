@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 
-from .worker import run_local
+from .worker import BYTES_PER_PIXEL, run_local
 
 # %% ../../nbs/inference/07_ray.ipynb #ry000006
 def gpu_share(
@@ -52,11 +52,11 @@ def capacity(
     device: str,  # of the batch: 'auto', 'cpu', 'cuda', ...
     parameters: int,  # of the network
 ) -> tuple[int, int]:  # actors, bytes of memory
-    "Return how many actors the cluster can hold, and half of its memory."
+    "Return how many actors the cluster can hold, and three quarters of its memory."
     found = connect().cluster_resources()
     share = gpu_share(parameters, 0 if device == "cpu" else found.get("GPU", 0))
     actors = min(found.get("CPU", 1), found["GPU"] / share) if share else found.get("CPU", 1)
-    return max(1, int(actors)), int(found.get("memory", 8e9)) // 2
+    return max(1, int(actors)), int(found.get("memory", 8e9)) * 3 // 4
 
 # %% ../../nbs/inference/07_ray.ipynb #ry000011
 class Actor:
@@ -84,7 +84,7 @@ def _placing(ray, settings: dict, workers: int) -> tuple[int, dict]:
     gpus = 0 if settings["upscaler"].get("device") == "cpu" else found.get("GPU", 0)
     takes = {"num_gpus": share} if (share := gpu_share(settings.get("parameters", 0), gpus)) else {}
     if not settings.get("threads"):
-        return workers, takes | {"num_cpus": 1, "memory": min(settings["share"] * 60, int(found.get("memory", 0)) // (2 * workers))}
+        return workers, takes | {"num_cpus": 1, "memory": min(settings["share"] * BYTES_PER_PIXEL, int(found.get("memory", 0)) // workers)}
     cpus = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
     settings["threads"] = int(min(filter(None, cpus), default=1))
     return sum(count > 0 for count in cpus) or 1, takes | {"num_cpus": settings["threads"]}

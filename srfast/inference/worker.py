@@ -69,6 +69,7 @@ class _Named(io.BytesIO):
         self.name = name
 
 # %% ../../nbs/inference/06_worker.ipynb #wk000010
+BYTES_PER_PIXEL = 40  # of a result, until it is encoded
 _STOP = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -77,7 +78,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 def failure(error: Exception) -> dict:
-    "Return the answer for an error."
+    "Return the answer that reports an error."
     message = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, MemoryError):
         message = "out of memory; lower --in-flight"
@@ -250,7 +251,7 @@ class _Crew:
         return sum(worker.task is not None for worker in self.workers)
 
     def lost(self, worker: Worker) -> dict | None:
-        "Take out a worker that has ended; return the answer for its task, or None if the task is to be done again."
+        "Take out a worker that has ended; return what became of its task, or None to do the task again."
         self.workers.remove(worker)
         task, ended = worker.task, worker.last_words()
         if task is None:
