@@ -25,7 +25,7 @@ from ..core import ImageError, Progress, find_name
 from ..images.write import format_suffix, parse_color, writing_options
 from .manifest import Ledger, now, open_log, read_log
 from .on_ray import capacity, run_ray
-from .stores import Found, find, is_url, join, list_results, local_path, read_url
+from .stores import Found, StoreError, find, is_url, join, list_results, local_path, read_url
 from .upscaler import Upscaler, check_scale, only_target, plan
 from .worker import BYTES_PER_PIXEL, own_suffix, run_local
 
@@ -231,18 +231,26 @@ class _Round:
         if len(summary.failures) < 20:
             summary.failures.append(message)
 
+    def close(self) -> None:
+        "Complete the summary and the manifest."
+        self.summary.seconds = round(time.monotonic() - self.start, 3)
+        self.summary.left = sum(self.ledger.count(state) for state in ("todo", "renamed", "large"))
+        if self.log:
+            self.log.flush(force=True)
+
 # %% ../../nbs/inference/08_batch.ipynb #ba000023
 def _tasks(work: _Round, state: str) -> Iterator[dict]:
     "Yield the tasks of all images in a state, their results claimed."
-    request, rows = work.request, work.ledger.rows(state)
+    request, states = work.request, ("todo", "renamed") if state == "todo" else (state,)
+    rows = ((*row, one) for one in states for row in work.ledger.rows(one))  # renamed ones while the workers are there
     while chunk := list(islice(rows, 64)):
         if work.log:
-            work.log.append({"claims": [target for _, _, target in chunk], "at": now()})
+            work.log.append({"claims": [target for _, _, target, _ in chunk], "at": now()})
             work.log.flush(force=True)
-        for number, found, target in chunk:
+        for number, found, target, one in chunk:
             suffix = posixpath.splitext(target)[1]
             place = {"where": found.where, "target": _place(target, request), "suffix": suffix}
-            yield {"id": number, "found": found, "name": target, "alone": state == "large", "renamed": state == "renamed"} | place
+            yield {"id": number, "found": found, "name": target, "alone": one == "large", "renamed": one == "renamed"} | place
 
 # %% ../../nbs/inference/08_batch.ipynb #ba000024
 def _plain(tasks: Iterator[dict], known: dict) -> Iterator[dict]:
@@ -271,7 +279,7 @@ def _settle(work: _Round, number: int, found: Found, target: str, answer: dict) 
 
 # %% ../../nbs/inference/08_batch.ipynb #ba000027
 def _run(work: _Round, state: str, bar: _Bar) -> None:
-    "Do all images in a state; raise `BatchStopped` if that is not possible."
+    "Do all images in a state; raise `OSError` if that is not possible."
     request, known = work.request, {}
     alone = state == "large"
     engine = run_ray if request.engine == "ray" else run_local
@@ -281,37 +289,34 @@ def _run(work: _Round, state: str, bar: _Bar) -> None:
         for task, answer in answers:
             found, target = known.pop(task["id"])
             if answer["status"] == "stop":
-                raise BatchStopped(answer["error"], work.summary)
+                raise OSError(answer["error"])
             if _settle(work, task["id"], found, target, answer):
                 size = answer.get("from", (0, 0))
                 bar.add(size[0] * size[1] * answer.get("frames", 1))
             work.troubles = work.troubles + 1 if answer["status"] == "store" else 0
             if work.troubles > max(5, 2 * request.workers):
-                raise BatchStopped(answer["error"], work.summary)
+                raise OSError(answer["error"])
     finally:
         answers.close()
 
 # %% ../../nbs/inference/08_batch.ipynb #ba000028
 def _do_all(work: _Round) -> Summary:
     "Plan and do all images of a request; return the summary."
-    work.plan()
-    ledger, summary = work.ledger, work.summary
     try:
-        with _Bar(work.progress, ledger.count("todo")) as bar:
-            _run(work, "todo", bar)
-            for state in ("renamed", "large"):
-                while ledger.count(state):
-                    _run(work, state, bar)
-        if work.log:
-            work.log.flush(force=True)
+        try:
+            work.plan()
+            with _Bar(work.progress, work.ledger.count("todo")) as bar:
+                _run(work, "todo", bar)
+                for state in ("renamed", "large"):
+                    while work.ledger.count(state):
+                        _run(work, state, bar)
+        finally:
+            work.close()
+    except (FileNotFoundError, PermissionError):
+        raise
     except OSError as e:
-        raise BatchStopped(str(e), summary) from e
-    finally:
-        summary.seconds = round(time.monotonic() - work.start, 3)
-        summary.left = sum(ledger.count(state) for state in ("todo", "renamed", "large"))
-        with suppress(OSError):
-            if work.log: work.log.flush(force=True)
-    return summary
+        raise BatchStopped(str(e), work.summary) from e
+    return work.summary
 
 # %% ../../nbs/inference/08_batch.ipynb #ba000030
 def _spread(ledger: Ledger, most: int) -> list[tuple[int, Found, str]]:
@@ -364,7 +369,10 @@ def _start(request: _Request, dry_run: bool, watch: float | None, say: Callable[
     log = None if request.dst is None or dry_run else open_log(request.dst, "all" if count == 1 else f"{number}-of-{count}")
     ledger, last, said, total = Ledger(fold=bool(request.dst) and not is_url(request.dst) and _folds(request.dst)), {}, set(), None
     if request.dst is not None:
-        ledger.remember(read_log(request.dst))
+        try:
+            ledger.remember(read_log(request.dst))
+        except StoreError as e:
+            raise BatchStopped(str(e), Summary()) from e
     while True:
         work = _Round(request, ledger, log, say, progress, said, last if watch else None)
         if dry_run:

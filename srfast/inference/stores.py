@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import partial
 
 from ..core import ImageError
 from ..images.write import WRITABLE
@@ -166,6 +167,24 @@ def _find_matching(pattern: str, suffix: str, skip: str, passed: Counter) -> Ite
         if wanted.match(found.name):
             yield found
 
+# %% ../../nbs/inference/04_stores.ipynb #st000039
+class StoreError(OSError):
+    "A store that does not answer, or has no space left, also after several attempts."
+
+_FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, ImportError, TypeError, ImageError)
+
+def with_retries(work: Callable, where: str, attempts: int = 6, pause: float = 0.25):
+    "Return what `work` returns; after an error that may pass try again, at most `attempts` times, then raise `StoreError`."
+    for attempt in range(attempts):
+        try:
+            return work()
+        except _FINAL:
+            raise
+        except Exception as e:
+            if attempt == attempts - 1:
+                raise StoreError(f"{where}: {str(e).strip() or type(e).__name__} ({attempts} attempts)") from e
+        time.sleep(pause * 2**attempt * (0.5 + secrets.randbelow(1000) / 1000))
+
 # %% ../../nbs/inference/04_stores.ipynb #st000026
 def _store_stamp(info: dict) -> str:
     "Return the ETag of an object, or else its size and time or checksum."
@@ -183,7 +202,7 @@ def walk_store(url: str, fs, root: str) -> Iterator[tuple[str, dict[str, dict]]]
     todo, root = [root], root.rstrip("/")
     while todo:
         try:
-            entries = fs.ls(folder := todo.pop(), detail=True)
+            entries = with_retries(partial(fs.ls, folder := todo.pop(), detail=True), url)
         except FileNotFoundError:
             if folder.rstrip("/") == root: raise
             continue
@@ -304,24 +323,6 @@ def find(
                 passed["excluded"] += 1
             else:
                 yield found
-
-# %% ../../nbs/inference/04_stores.ipynb #st000039
-class StoreError(OSError):
-    "A store that does not answer, or has no space left, also after several attempts."
-
-_FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, ImportError, TypeError, ImageError)
-
-def with_retries(work: Callable, where: str, attempts: int = 6, pause: float = 0.25):
-    "Return what `work` returns; after an error that may pass try again, at most `attempts` times, then raise `StoreError`."
-    for attempt in range(attempts):
-        try:
-            return work()
-        except _FINAL:
-            raise
-        except Exception as e:
-            if attempt == attempts - 1:
-                raise StoreError(f"{where}: {str(e).strip() or type(e).__name__} ({attempts} attempts)") from e
-        time.sleep(pause * 2**attempt * (0.5 + secrets.randbelow(1000) / 1000))
 
 # %% ../../nbs/inference/04_stores.ipynb #st000041
 def read_url(url: str) -> bytes:
