@@ -1,5 +1,6 @@
 """A real S3 protocol server on loopback that fails when it is told to."""
 import contextlib
+import logging
 import os
 import random
 import threading
@@ -30,6 +31,7 @@ def s3_server(timeout=1):
     from moto.server import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     faults = Faults(DomainDispatcherApplication(create_backend_app))
     server = make_server("127.0.0.1", 0, faults, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
