@@ -40,6 +40,15 @@ def done_lines(dst):
     return [record["source"] for record in read_log(str(dst)) if record.get("status") == "done"]
 
 
+def steady_seconds(dst):
+    """Return the seconds from the 20th to the last image of a batch."""
+    from datetime import datetime
+
+    from srfast.inference.manifest import read_log
+    times = sorted(datetime.fromisoformat(record["at"].replace("Z", "+00:00")) for record in read_log(str(dst)) if "source" in record)
+    return (times[-1] - times[19]).total_seconds()
+
+
 def start(src, dst, **options):
     """Start a batch in a process of its own."""
     return subprocess.Popen([sys.executable, "-c", DRIVER, str(src), str(dst), json.dumps(OPTIONS | options)], stdout=subprocess.DEVNULL,
@@ -147,16 +156,18 @@ def measure_s3(args, folder):
 def measure_ray(args, folder):
     """Ray against the local engine: bytes and time."""
     src, good, bad = mixed(args, folder)
-    want, seconds = reference(src, good, Path(folder, "want")), {}
+    want, seconds, steady = reference(src, good, Path(folder, "want")), {}, {}
     for engine in ("local", "ray"):
         begin = time.perf_counter()
         start(src, Path(folder, engine), workers=args.workers, engine=engine).wait()
         seconds[engine] = time.perf_counter() - begin
+        steady[engine] = steady_seconds(Path(folder, engine))
         found = files(Path(folder, engine))
         wrong = sum(want.get(name) != value for name, value in found.items()) + len(set(want) ^ set(found))
         yield f"{engine}: different", wrong, "files", f"of {len(good)} against upscale and write_img, one image at a time"
-    yield "Ray against local", round(seconds["ray"] / seconds["local"], 3), "ratio of wall time", \
-        f"{len(good) + len(bad)} images, {args.workers} workers, starts included; load beside: {os.getloadavg()[1]:.0f}"
+    load = f"{len(good) + len(bad)} images, {args.workers} workers; load beside: {os.getloadavg()[1]:.0f} on {os.cpu_count()} cores"
+    yield "Ray against local", round(seconds["ray"] / seconds["local"], 3), "ratio of wall time", f"starts included, {load}"
+    yield "Ray against local, from image 20 on", round(steady["ray"] / steady["local"], 3), "ratio of wall time", load
 
 
 def measure_nodes(args, folder):

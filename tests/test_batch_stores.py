@@ -44,7 +44,8 @@ def done(tmp_path_factory):
 @pytest.fixture
 def bucket():
     """The faults of a server with an empty bucket called `photos`."""
-    for package in ("moto", "s3fs"): pytest.importorskip(package, reason=f"{package} is not installed: pip install 'moto[s3]' flask flask-cors s3fs")
+    for package in ("moto", "flask", "s3fs"):
+        pytest.importorskip(package, reason=f"{package} is not installed: pip install 'moto[s3]' flask flask-cors s3fs")
     import s3fs
     from s3 import s3_server
 
