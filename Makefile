@@ -60,6 +60,7 @@ clean:  ## remove what builds and tests leave behind (.venv stays)
 	@echo "Installing srfast and its tests into .venv: about 1 GB with the CPU build of torch $(TORCH), about 4 GB with CUDA."
 	$(INSTALL) -e '.[all]' --group dev
 	@[ -z "$(CI)" ] || tools/get_chromium.sh
+	@[ -z "$(CI)" ] || tools/get_runtime.sh
 	@touch $@
 
 .venv/.docs: .venv/.made $(FACTS)

@@ -7,10 +7,13 @@ consistent: the difference between the downscaled result and the input, with and
 Where it is more than one level, two bounds by linear programmes: `proven_worst`, below which no result gets, by the six worst
 places; `proven_share`, how many of the values that are off (of 40 sampled) lie in a 9 x 9 patch that no result matches.
 views: PSNR and processor time (256 x 256, one thread) of `photo` with one view and two, with back-projection and without.
+onnx: the same model in torch and in ONNX Runtime on Set14 and Kodak24 (PSNR, largest difference in levels), and processor time
+(256 x 256, one thread, in turns) of torch in float32 and bfloat16 and of ONNX Runtime.
 record: writes what bfloat16 changes, by the tables of kodak24 and bf16, into the bundled weights; `precision="auto"` uses it.
 """
 import argparse
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +29,8 @@ from srfast.evaluation.benchmark import find_benchmark, load_set
 from srfast.images.read import read_img
 from srfast.inference.upscaler import Upscaler
 from srfast.images.resize import imresize, resize_matrix
+from srfast.inference.export import export_onnx
+from srfast.networks.onnx import load_onnx
 from srfast.networks.weights import add_bundled, find_weights, list_weights, load_generator
 
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "results" / "tables"
@@ -138,6 +143,29 @@ def consistent(model: str, scale: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def in_bf16(net):
+    def call(imgs):
+        with torch.autocast("cpu", torch.bfloat16): return net(imgs)
+    return call
+
+
+def onnx(model: str, scale: int) -> pd.DataFrame:
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        file = export_onnx(model, Path(folder) / "model.onnx", scale, half=True)
+        net = load_generator(model, scale).to(memory_format=torch.channels_last)
+        ms = cpu_times({"float32": net, "bf16": in_bf16(net), "onnx": load_onnx(file)})
+        upscalers = {"float32": Upscaler(model, precision="float32"), "onnx": Upscaler(file)}
+        for name in ("Set14", "Kodak24"):
+            for picture, pair in load_set(find_benchmark(name), scale).items():
+                results = {kind: upscaler(pair.lr_img, scale) for kind, upscaler in upscalers.items()}
+                worst = np.abs(results["float32"].astype(int) - results["onnx"]).max()
+                row = {"model": model, "scale": scale, "set": name, "picture": picture, "largest_difference": worst}
+                row |= {f"psnr_{kind}": psnr(sr, pair.hr, scale) for kind, sr in results.items()}
+                rows.append(row | {f"ms_{kind}": value for kind, value in ms.items()})
+    return pd.DataFrame(rows)
+
+
 def store_change(model: str) -> None:
     files = [RESULTS / f"inference_{what}.csv" for what in ("kodak24", "bf16")]
     table = pd.concat([pd.read_csv(file) for file in files if file.exists()]).query("model == @model")
@@ -148,7 +176,7 @@ def store_change(model: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("kodak24", "bf16", "views", "consistent", "record"))
+    parser.add_argument("what", choices=("kodak24", "bf16", "views", "consistent", "onnx", "record"))
     parser.add_argument("--model", nargs="+", default=["photo"], help="bundled names, run folders or weights files")
     parser.add_argument("--scale", nargs="+", type=int, default=[2, 3, 4])
     parser.add_argument("-o", "--out", type=Path, help="default: data/results/tables/inference_WHAT.csv")
@@ -157,11 +185,12 @@ def main() -> None:
     if args.what == "record": return [store_change(model) for model in args.model]
     tables = []
     for model, scale in ((m, s) for m in args.model for s in args.scale if s in list_weights().get(m, [s])):
-        tables.append({"kodak24": kodak24, "bf16": bf16, "views": views, "consistent": consistent}[args.what](model, scale))
+        measure = {"kodak24": kodak24, "bf16": bf16, "views": views, "consistent": consistent, "onnx": onnx}[args.what]
+        tables.append(measure(model, scale))
         table = pd.concat(tables, ignore_index=True)
         record(table, args.out or RESULTS / f"inference_{args.what}.csv")
-    groups = {"consistent": ["set", "scale"], "views": ["set", "scale", "views", "backproject"]}.get(args.what, ["scale"])
-    print(table.groupby(groups).mean(numeric_only=True).round(4).to_string())
+    groups = {"consistent": ["set", "scale"], "views": ["set", "scale", "views", "backproject"], "onnx": ["model", "scale"]}
+    print(table.groupby(groups.get(args.what, ["scale"])).mean(numeric_only=True).round(4).to_string())
 
 
 if __name__ == "__main__": main()

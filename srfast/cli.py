@@ -396,6 +396,51 @@ def models() -> None:
         typer.echo(f"{model}  {known}  generator {card.generator}, {pictures} training images{mixed}")
     typer.echo(f"auto  chooses {' or '.join(AUTO)} for each image")
 
+# %% ../nbs/cli/00_cli.ipynb #cli-export
+@app.command()
+def export(
+    model: Annotated[Optional[str], typer.Argument(metavar="MODEL", help="Bundled model, weights file or run folder.")] = None,
+    out: Annotated[Optional[Path], typer.Option("-o", "--out", help="File to write, .onnx; default: MODEL_xSCALE.onnx.")] = None,
+    scale: Annotated[Optional[int], typer.Option(min=2, help="Which scale of the model; default: its largest.")] = None,
+    half: Annotated[bool, typer.Option("--half", help="Store weights as float16: half the size.")] = False,
+    detail: Annotated[float, typer.Option(help="0 = faithful, 1 = sharpest, with synthesised detail.")] = 0,
+    opset: Annotated[int, typer.Option(min=18, help="Version of the ONNX operators.")] = 20,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    web: Annotated[Optional[Path], typer.Option(metavar="DIR", help="Write a web page that upscales without a server.")] = None,
+    runtime: Annotated[Optional[Path], typer.Option(help="With --web: archive of onnxruntime-web; default: npm fetches it.")] = None,
+) -> None:
+    "Write a model as an ONNX file, for programs without torch; or a web page that needs no server."
+    if web is not None:
+        _need_web()
+        from srfast.web.standalone import export_web
+
+        export_web(web, *([[model]] if model else []), runtime=runtime)
+        typer.echo(f"{web}  put it on any web host, or try it: python -m http.server --directory {shlex.quote(str(web))}")
+        return
+    if model is None:
+        raise ValueError("expected a model to export, or --web DIR")
+    from srfast.inference.export import export_onnx
+    from srfast.networks.models import resolve
+
+    card = resolve(model)
+    path = out or Path(f"{card.name}_x{scale or max(card.scales)}.onnx")
+    if path.exists() and not force:
+        raise ValueError(f"{path}: already exists; use --force to overwrite it")
+    export_onnx(model, path, scale, half=half, detail=detail, opset=opset)
+    typer.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB  use it: srfast upscale photo.jpg --model {shlex.quote(str(path))}")
+
+# %% ../nbs/cli/00_cli.ipynb #cli-push
+@app.command()
+def push(
+    model: Annotated[str, typer.Argument(metavar="RUN", help="Run folder or weights file.")],
+    address: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="Repository on the Hugging Face Hub.")],
+    public: Annotated[bool, typer.Option("--public", help="Make a new repository public.")] = False,
+) -> None:
+    "Publish a model on the Hugging Face Hub. It can then be used as hf://OWNER/NAME."
+    from srfast.networks.hub import push
+
+    typer.echo(f"{push(model, address, not public)}  use it: srfast upscale photo.jpg --model hf://{address}")
+
 # %% ../nbs/cli/00_cli.ipynb #29cd5655
 @app.command()
 def train(

@@ -123,6 +123,7 @@ def to_rgb(
 
 # %% ../nbs/core/00_core.ipynb #2afc72ee
 _YCBCR = torch.tensor([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]]) / 255
+_YCBCR_INVERSE = torch.linalg.inv(_YCBCR.double())
 _YCBCR_OFFSET = torch.tensor([16.0, 128.0, 128.0]) / 255
 
 # %% ../nbs/core/00_core.ipynb #0ff4b18e
@@ -138,7 +139,7 @@ def ycbcr_to_rgb(
     imgs: Tensor,  # (N, 3, H, W) as `rgb_to_ycbcr` gives them
 ) -> Tensor:  # (N, 3, H, W), RGB; may leave [0, 1] for values that are no colour
     "Convert YCbCr back to RGB: the inverse of `rgb_to_ycbcr`."
-    m, offset = torch.linalg.inv(_YCBCR.double()).to(imgs), _YCBCR_OFFSET.to(imgs)
+    m, offset = _YCBCR_INVERSE.to(imgs), _YCBCR_OFFSET.to(imgs)
     return torch.einsum("oc,nchw->nohw", m, imgs - offset[:, None, None])
 
 # %% ../nbs/core/00_core.ipynb #4f0fd58d

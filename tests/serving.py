@@ -3,8 +3,11 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 COMMAND = [sys.executable, "-c", "from srfast.cli import main; main()", "app", "--port", "0"]
@@ -40,6 +43,21 @@ def serving(folder: Path, *options: str):
         process.terminate()
         process.wait(30)
         process.stdout.close()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    extensions_map = SimpleHTTPRequestHandler.extensions_map | {".mjs": "text/javascript", ".wasm": "application/wasm"}
+
+    def log_message(self, *args): pass
+
+
+@contextmanager
+def serving_files(folder: Path):
+    """Yields the address at which a plain static server has the files of `folder`."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
 
 
 def find_chromium():

@@ -62,4 +62,4 @@ step "nbdev_test"
 nbdev_test --n_workers 2 --do_print
 
 step "pytest"
-pytest tests/ -q -p no:cacheprovider
+pytest tests/ -q -p no:cacheprovider -n 2 --dist loadfile

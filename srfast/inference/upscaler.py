@@ -34,6 +34,7 @@ from ..images.write import frames_kind
 from .confidence import trust_map
 from .exact import enlarge_mask, is_hard_mask, restore_flat
 from .tiles import count_tiles, upscale_tiled
+from ..networks.onnx import is_onnx, pick_provider
 from ..networks.models import ModelCard, load_network, resolve
 from ..networks.weights import list_weights
 
@@ -302,7 +303,10 @@ def choose_model(
     return AUTO[degraded]
 
 # %% ../../nbs/inference/03_upscaler.ipynb #221eff9c
-def _check_detail(card: ModelCard, detail: float) -> None:
+def check_detail(
+    card: ModelCard,  # from `resolve`
+    detail: float,  # 0 to 1
+) -> None:
     "Raise `ValueError` unless `detail` is in [0, 1] and the model has weights to blend in."
     if not isinstance(detail, Real) or not 0 <= detail <= 1:
         raise ValueError(f"expected a detail from 0 to 1, got {detail!r}")
@@ -327,8 +331,10 @@ class Upscaler:
         max_pixels_in: int | None = None,  # limit for all frames of an image; None: $SRFAST_MAX_PIXELS_IN or 178,956,970
         max_pixels_out: int | None = None,  # limit for all frames of a result; None: $SRFAST_MAX_PIXELS_OUT or 400,000,000
     ):
-        self.device = pick_device(device)
-        wants_bf16(precision, self.device)
+        if is_onnx(model) and precision == "bf16":
+            raise ValueError(f"{model}: expected a precision of 'auto' or 'float32' for an ONNX model, got 'bf16'")
+        self.device = pick_provider(device) if is_onnx(model) else pick_device(device)
+        wants_bf16(precision, self.device, proven=False)
         self.precision, self.consistent, self.ensemble = precision, consistent, ensemble
         on_gpu = not self.device.startswith("cpu")
         self.tile, self.batch = (512 if on_gpu else 256) if tile == "auto" else tile, 4 if on_gpu else 1
@@ -345,7 +351,7 @@ class Upscaler:
         if 1 in self.card.scales:
             raise ValueError(f"{model}: expected a network that enlarges, got one of scale 1")
         if not self.choices:
-            _check_detail(self.card, detail)
+            check_detail(self.card, detail)
 
     def like(
         self,

@@ -18,6 +18,8 @@ from . import critics as critics
 from . import external as external
 from . import layers as layers
 from . import models as models
+from . import hub as hub
+from . import onnx as onnx
 from . import weights as weights
 from . import zoo as zoo
 from . import generators as generators

@@ -28,6 +28,21 @@ def _round_up(n: int, multiple: int) -> int:
     "Return the smallest multiple that is at least `n`."
     return math.ceil(n / multiple) * multiple
 
+# %% ../../nbs/networks/13_external.ipynb #external-padded
+def call_padded(
+    call: Callable[[Tensor], Tensor],  # the network
+    lr_imgs: Tensor,  # (N, C, H, W)
+    scale: int,  # its enlargement
+    min_size: int,  # smallest side that it accepts
+    multiple_of: int = 1,  # accepted sides are multiples of this
+) -> Tensor:  # (N, C, H scale, W scale)
+    "Repeat the last row and column until the network accepts the sides, and crop the result."
+    h, w = lr_imgs.shape[-2:]
+    sides = [_round_up(max(side, min_size), multiple_of) for side in (h, w)]
+    if sides != [h, w]:
+        lr_imgs = F.pad(lr_imgs, (0, sides[1] - w, 0, sides[0] - h), mode="replicate")
+    return call(lr_imgs)[..., : h * scale, : w * scale]
+
 # %% ../../nbs/networks/13_external.ipynb #d161c725
 class External(nn.Module):
     "A network with its measured `spec` and `scale`: (N, C, H, W) of any size to (N, C, H scale, W scale)."
@@ -44,11 +59,7 @@ class External(nn.Module):
 
     def forward(self, lr_imgs: Tensor) -> Tensor:  # (N, C, H, W) in [0, 1]
         "Pad, enlarge and crop."
-        h, w = lr_imgs.shape[-2:]
-        sides = [_round_up(max(side, self.spec.min_size), self.spec.multiple_of) for side in (h, w)]
-        if sides != [h, w]:
-            lr_imgs = F.pad(lr_imgs, (0, sides[1] - w, 0, sides[0] - h), mode="replicate")
-        return self.call(lr_imgs)[..., : h * self.scale, : w * self.scale]
+        return call_padded(self.call, lr_imgs, self.scale, self.spec.min_size, self.spec.multiple_of)
 
 # %% ../../nbs/networks/13_external.ipynb #3bcbeebd
 def _noise(channels: int, side: int, device) -> Tensor:
@@ -100,7 +111,7 @@ def is_external(
     if not isinstance(model, (str, os.PathLike)):
         return isinstance(model, nn.Module) or _is_descriptor(model)
     path = Path(model)
-    if path.suffix.lower() in (".pth", ".pt"):
+    if path.suffix.lower() in (".pth", ".pt", ".onnx"):
         return True
     try:
         with safe_open(path, "pt") as f:

@@ -178,14 +178,40 @@ def _own_weights(model: str | Path) -> Path:
         raise WeightsError(f"{file}: no such weights file" + (" (a run writes it after its first epoch)" if path.is_dir() else ""))
     return file
 
+# %% ../../nbs/networks/12_weights.ipynb #weights-hub
+_HUB = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
+
+def _hub_weights(address: str) -> Path:
+    "Return the weights file of a repository on the Hub; raise `WeightsError` if it cannot be had."
+    if (found := _HUB.fullmatch(address)) is None:
+        raise WeightsError(f"expected hf://OWNER/NAME or hf://OWNER/NAME@REVISION, got {address!r}")
+    try:
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
+    except ImportError:
+        raise WeightsError(f"{address}: needs huggingface_hub: pip install 'srfast[hub]'") from None
+    try:
+        path = Path(hf_hub_download(found[1], "model.safetensors", revision=found[2]))
+    except LocalEntryNotFoundError:
+        raise WeightsError(f"{address}: is not in the cache, and the Hub cannot be reached; go online and try again") from None
+    except Exception as e:
+        message = str(e).strip().splitlines()[-1] if str(e).strip() else type(e).__name__
+        raise WeightsError(f"{address}: cannot be downloaded from the Hub ({message})") from None
+    digest = path.resolve().name  # the cache names large files by their SHA-256
+    if len(digest) == 64 and _sha256(path) != digest:
+        raise WeightsError(f"{address}: damaged in the cache (its SHA-256 is not the Hub's); delete {path.resolve()} and try again")
+    return path
+
 # %% ../../nbs/networks/12_weights.ipynb #weights-find
 def find_weights(
-    model: str | Path,  # bundled name, .safetensors file, or run folder
+    model: str | Path,  # bundled name, .safetensors file, run folder, or hf://OWNER/NAME
     scale: int | None = None,  # which scale of a bundled model; None: its largest
 ) -> Path:  # the weights file
     "Return the weights file of `model`; raise `UnknownNameError` with suggestions for a misspelled name."
     if not isinstance(model, (str, os.PathLike)):
         raise TypeError(f"expected a model's name or path, got {type(model).__name__}")
+    if str(model).startswith("hf://"):
+        return _hub_weights(str(model))
     bundled, path = list_weights(), Path(model)
     if str(model) not in ("", *bundled) and (path.is_dir() or path.suffix == ".safetensors"):
         return _own_weights(model)

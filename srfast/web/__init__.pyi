@@ -5,3 +5,4 @@ from . import rest as rest
 from . import security as security
 from . import serve as serve
 from . import worker as worker
+from . import standalone as standalone

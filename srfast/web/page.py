@@ -55,16 +55,20 @@ def _detail():
     return Div(title, box, ends, texts, cls="field", id="details")
 
 # %% ../../nbs/web/03_page.ipynb #7d4c22a6
-def _head():
+def _head(limits: Limits, standalone: bool):
+    "Return the head; without a server a script that answers the page's requests is loaded first."
+    static = "static" if standalone else "/static"
+    sizes = dict(data_max_in=limits.max_pixels_in, data_max_out=limits.max_pixels_out)
     return Head(
         Meta(charset="utf-8"),
         Meta(name="viewport", content="width=device-width, initial-scale=1"),
         Meta(name="color-scheme", content="light dark"),
         Meta(name="description", content="Upscale images by super-resolution."),
         Title("srfast · upscale images"),
-        Link(rel="icon", href="/static/icon.svg", type="image/svg+xml"),
-        Link(rel="stylesheet", href=f"/static/app.css?v={__version__}"),
-        Script(src=f"/static/app.js?v={__version__}", defer=True),
+        Link(rel="icon", href=f"{static}/icon.svg", type="image/svg+xml"),
+        Link(rel="stylesheet", href=f"{static}/app.css?v={__version__}"),
+        *([Script(src=f"{static}/browser.js?v={__version__}", defer=True, **sizes)] if standalone else []),
+        Script(src=f"{static}/app.js?v={__version__}", defer=True),
     )
 
 # %% ../../nbs/web/03_page.ipynb #c8b2bfa9
@@ -147,17 +151,21 @@ def page(
     limits: Limits,  # passed to the script
     *,
     token: bool = False,  # whether the server requires one
+    standalone: bool = False,  # True: without a server, as `export_web` writes it
 ):  # HTML, as FastHTML takes it
     "Return the page with its settings."
     time = f"{limits.keep:.0f} seconds" if limits.keep < 100 else f"{limits.keep / 60:.0f} minutes"
-    top = Header(A(_mark(), Span("srfast"), href="/", cls="brand"), P("Small images, made large."), cls="top")
+    top = Header(A(_mark(), Span("srfast"), href="./" if standalone else "/", cls="brand"), P("Small images, made large."), cls="top")
     listed = Section(H2("Your images"), Ol(id="list", role="list"), id="pictures", hidden=True)
     privacy = f"Images stay on this server, are deleted after {time}, and go nowhere else."
-    foot = Footer(P(privacy), P(A("REST", href="/openapi.json"), f" · srfast {__version__}"))
-    rest = [
+    if standalone:
+        privacy = "Images never leave this computer. The page also works offline. Results are 8-bit sRGB images without metadata."
+    rest = [] if standalone else [A("REST", href="/openapi.json"), " · "]
+    foot = Footer(P(privacy), P(*rest, f"srfast {__version__}"))
+    parts = [
         Noscript(P("This page needs JavaScript. Without it, use the REST API.", cls="note")),
         Form(H1("Upscale images", cls="unseen"), _drop(), _options(models), _viewer(), listed, id="ask"),
         P(role="status", id="news", cls="unseen"),
     ]
     settings = dict(data_max_upload=limits.max_upload, data_token="yes" if token else "")
-    return Html(_head(), Body(top, Main(_token() if token else "", *rest, **settings), foot, _row()), lang="en")
+    return Html(_head(limits, standalone), Body(top, Main(_token() if token else "", *parts, **settings), foot, _row()), lang="en")

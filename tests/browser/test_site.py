@@ -1,25 +1,15 @@
 """The documentation site in a real browser: nothing comes from elsewhere, search and dark mode work, phones need not scroll sideways."""
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from serving import serving_files
 
 PAGES = ("index", "reference/index", "reference/images/resize", "tutorials/first", "genindex", "search")
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *args): pass
 
 
 @pytest.fixture(scope="module")
 def address(docs_site):
     """Where a plain static server has the site."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(docs_site)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with serving_files(docs_site) as found: yield found
 
 
 @pytest.fixture
