@@ -209,6 +209,20 @@ def wants_bf16(
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return kind == "cpu" and getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()
 
+# %% ../nbs/core/00_core.ipynb #core-training-dtype
+def training_dtype(
+    precision: str,  # 'auto', 'bf16', 'float16' or 'float32'
+    device: str | torch.device,  # where it computes
+) -> torch.dtype | None:  # None: float32
+    "Return what to train in: on 'auto' bfloat16 where the processor supports it, float16 on other GPUs of NVIDIA, such as a T4."
+    if precision not in ("auto", "bf16", "float16", "float32"):
+        raise ValueError(f"expected a precision of 'auto', 'float32', 'bf16' or 'float16', got {precision!r}")
+    if precision == "float16":
+        return torch.float16
+    if wants_bf16(precision, device):
+        return torch.bfloat16
+    return torch.float16 if precision == "auto" and torch.device(device).type == "cuda" else None
+
 # %% ../nbs/core/00_core.ipynb #775926e6
 def is_watched() -> bool:
     "Return whether standard error is a terminal, or this is a notebook."

@@ -74,5 +74,6 @@ def test_a_batch_is_its_pictures():
     rng = np.random.default_rng(1)
     sr, hr = (torch.from_numpy(rng.random((4, 3, 180, 200))) for _ in range(2))
     for metric in (mse, psnr, ssim, ms_ssim):
-        alone = torch.cat([metric(s[None], h[None]) for s, h in zip(sr, hr)])
-        assert (metric(sr, hr) - alone).abs().max() < 1e-9
+        alone = torch.stack([metric(s[None], h[None]) for s, h in zip(sr, hr)])
+        assert (metric(sr, hr, reduction="none") - alone).abs().max() < 1e-9
+        assert abs(metric(sr, hr) - alone.mean()) < 1e-9

@@ -149,3 +149,15 @@ def test_steps_are_counted_over_all_stages():
     assert history.total_steps.tolist() == list(range(500, 50_001, 500)) and history.step.max() == 36_000
     assert read_history("photo_x4/*").groupby("n").total_steps.max().tolist() == lineage("photo_x4").steps.tolist()
     assert read_history("t91_srcnn*_small").model.nunique() == 7
+
+
+def test_results_are_found_on_colab_after_a_restart(tmp_path, monkeypatch):
+    """The package is installed without its repository, and the clone lies in the working folder."""
+    from srfast.evaluation import results
+
+    (tmp_path / "site/srfast").mkdir(parents=True)
+    (tmp_path / "content/srfast/data/results/tables").mkdir(parents=True)
+    monkeypatch.setattr(results, "files", lambda name: tmp_path / "site" / name)
+    assert results._repository(tmp_path / "content") == tmp_path / "content/srfast"
+    assert results._repository(tmp_path / "content/srfast/nbs/systems") == tmp_path / "content/srfast"
+    assert results._repository(tmp_path / "elsewhere") is None

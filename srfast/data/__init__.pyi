@@ -14,6 +14,8 @@ from .patches import read_patches as read_patches
 from .patches import write_patches as write_patches
 from .splits import Split as Split
 from .splits import read_split as read_split
+from .blocks import sr_dataloaders as sr_dataloaders
+from .blocks import sr_block as sr_block
 from . import blocks as blocks
 from . import datasets as datasets
 from . import loaders as loaders

@@ -6,15 +6,21 @@
 __all__ = ['PatchLoader', 'PictureLoader', 'patch_dataloaders']
 
 # %% ../../nbs/data/01_loaders.ipynb #e3d88154
-from collections.abc import Iterator
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
+import torch.utils.data
 from fastcore.basics import patch
+from fastcore.foundation import L
 from torch import Tensor
 
-from .pairs import large_enough, middle_of, Pair
+from ..core import to_rgb
+from .pairs import large_enough, middle_of, Pair, read_rgb
 from ..images.degrade import Degradation
 
 # %% ../../nbs/data/01_loaders.ipynb #89fc2d31
@@ -50,10 +56,11 @@ def _cut_patch(pair: Pair, size: int, rng: np.random.Generator, symmetries: int)
     return _turn(pair.lr_img[y : y + side, x : x + side], k), _turn(hr, k)
 
 # %% ../../nbs/data/01_loaders.ipynb #8b87df1f
-def _show_rows(
+def show_rows(
     rows: list[tuple],  # each some images (3, H, W) in [0, 1]
     titles: tuple[str, ...],  # above the first row
     side: float = 1.5,  # of an image, inches
+    notes: Sequence[str] = (),  # below the last image of each row
 ) -> None:
     "Draw images in rows, all at the same size, pixels as squares."
     import matplotlib.pyplot as plt
@@ -65,15 +72,39 @@ def _show_rows(
             ax.axis("off")
     for ax, title in zip(axs[0], titles):
         ax.set_title(title)
+    for line, note in zip(axs, notes):
+        line[-1].text(0.5, -0.02, note, transform=line[-1].transAxes, ha="center", va="top")
     plt.tight_layout()
 
 # %% ../../nbs/data/01_loaders.ipynb #bd964e69
-class _ShownLoader:
+class ShownLoader:
     "What fastai needs of a loader to draw its batches."
 
-    def new(self, **kwargs):
-        "Return itself: its batches are fixed."
+    n_inp = 1  # of a batch, the low-resolution images
+
+    @property
+    def device(self):
+        "fastai's default device, where a `Learner` trains."
+        from fastai.torch_core import default_device
+
+        return default_device()
+
+    def to(self, device) -> "ShownLoader":
+        "Return itself: a `Learner` moves each batch."
         return self
+
+    @property
+    def dataset(self) -> list:
+        "No items: batches are made by number."
+        return _NoItems()
+
+    def new(self, dataset: list | None = None, **kwargs):
+        "Return itself, since its batches are fixed; or a loader of the images in `dataset`, for `predict`."
+        return self if dataset is None else ItemLoader(dataset)
+
+    def decode_batch(self, b: tuple[Tensor, ...], max_n: int = 9) -> list[tuple[Tensor, ...]]:
+        "Return the images of a batch one by one."
+        return list(zip(*b))[:max_n]
 
     def one_batch(self) -> tuple[Tensor, Tensor]:
         "Return the first batch."
@@ -85,19 +116,76 @@ class _ShownLoader:
         max_n: int = 4,  # rows
     ) -> None:
         "Draw low-resolution images beside their originals."
-        _show_rows(list(zip(*(b or self.one_batch())))[:max_n], ("low", "original"))
+        show_rows(list(zip(*(b or self.one_batch())))[:max_n], ("low", "original"))
 
     def show_results(
         self,
         b: tuple[Tensor, Tensor],  # a batch
         out: Tensor,  # the network's output
         max_n: int = 4,  # rows
-    ) -> None:
+        show: bool = True,  # False: return what fastai's `TensorBoardCallback` asks for
+    ) -> tuple | None:
         "Draw low-resolution images, results and originals."
-        _show_rows(list(zip(b[0], out, b[1]))[:max_n], ("low", "result", "original"))
+        if show:
+            show_rows(list(zip(b[0], out, b[1]))[:max_n], ("low", "result", "original"))
+            return None
+        from fastai.torch_core import TensorImage
+
+        x, y, out = (TensorImage(imgs[:max_n].clamp(0, 1).contiguous()) for imgs in (*b[:2], out))
+        return x, y, L(zip(x, y)), L((one,) for one in out)
+
+# %% ../../nbs/data/01_loaders.ipynb #loaders-items
+class _NoItems(list):
+    "The items of a loader without any, as `Learner.export` asks for them."
+
+    def new_empty(self) -> list:
+        return []
+
+
+class ItemLoader(ShownLoader):
+    "Low-resolution images, one a batch: files, arrays (H, W, 3) uint8, or PIL images."
+
+    def __init__(self, items: list):
+        self.items = list(items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[tuple[Tensor]]:
+        return map(self.batch, range(len(self)))
+
+    def batch(self, i: int) -> tuple[Tensor]:
+        "Return image `i` as (1, 3, H, W)."
+        item = self.items[i]
+        img = read_rgb(item, 4) if isinstance(item, (str, Path)) else np.asarray(item)
+        return (_to_batch([to_rgb(img)]),)
+
+# %% ../../nbs/data/01_loaders.ipynb #loaders-ahead
+class _Numbered(torch.utils.data.Dataset):
+    "Batches by number, for torch's workers."
+
+    def __init__(self, batch: Callable[[int], tuple]):
+        self.batch = batch
+
+    def __getitem__(self, i: int) -> tuple:
+        return self.batch(i)
+
+
+def _batches_ahead(batch: Callable[[int], tuple], numbers: range, workers: int) -> Iterator[tuple]:
+    "Yield the batches of `numbers`, made ahead by processes; in pinned memory if there is a GPU."
+    gpu = torch.cuda.is_available()
+    yield from map(tuple, torch.utils.data.DataLoader(_Numbered(batch), None, sampler=numbers, num_workers=workers, pin_memory=gpu))
+
+# %% ../../nbs/data/01_loaders.ipynb #loaders-workers
+def n_workers(
+    device: torch.device,  # where the network computes
+) -> int:
+    "Return how many processes make batches: none beside a CPU, which is busy, or where they would copy the images."
+    forks = torch.multiprocessing.get_start_method(allow_none=True) in (None, "fork") and sys.platform == "linux"
+    return min(4, (os.cpu_count() or 1) - 1) if torch.device(device).type == "cuda" and forks else 0
 
 # %% ../../nbs/data/01_loaders.ipynb #65511063
-class PatchLoader(_ShownLoader):
+class PatchLoader(ShownLoader):
     "Batches `(lr_imgs, hr)` of random patches; batch `i` depends on `seed` and `i` alone."
 
     def __init__(
@@ -117,15 +205,17 @@ class PatchLoader(_ShownLoader):
         self.groups = [_Group(pairs, scale, size) for scale in sorted({p.scale for p in pairs})]
         self.size, self.bs, self.steps, self.seed, self.first = size, bs, steps, seed, first
         self.degradation, self.symmetries, self.colors = degradation, symmetries, colors
+        self.workers = 0  # processes that make batches ahead; the batches are the same
 
     def __len__(self) -> int:
         return self.steps
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         "Yield one epoch; the next call yields the next one."
-        for _ in range(self.steps - self.first % self.steps):
+        numbers = range(self.first, self.first + self.steps - self.first % self.steps)
+        for batch in _batches_ahead(self.batch, numbers, self.workers) if self.workers else map(self.batch, numbers):
             self.first += 1
-            yield self.batch(self.first - 1)
+            yield batch
 
 # %% ../../nbs/data/01_loaders.ipynb #c4a9c980
 @patch
@@ -165,7 +255,7 @@ def _worsen(hr: Tensor, degradation: Degradation, rng: np.random.Generator) -> T
     return lr_imgs.contiguous(memory_format=torch.channels_last)
 
 # %% ../../nbs/data/01_loaders.ipynb #21efdf36
-class PictureLoader(_ShownLoader):
+class PictureLoader(ShownLoader):
     "Batches of one image: the middle of each pair, at most `size` HR pixels a side."
 
     def __init__(

@@ -91,7 +91,7 @@ def with_shrunk(
     return replace(self, train=self.train + [make_pair(imresize(pair.hr, part), pair.scale) for pair, part in wanted])
 
 # %% ../../nbs/data/05_splits.ipynb #9f3ceec2
-def _size(file: Path) -> tuple[int, int] | None:
+def header_size(file: Path) -> tuple[int, int] | None:
     "Return width and height of the upright image, from its header; None if it cannot be read."
     try:
         with open_img(file) as img:
@@ -114,7 +114,7 @@ def _complaint(hr: Path, lr_img: Path | None, scale: int) -> str | None:
     "Return what is wrong with a pair, from the headers alone; None if nothing is."
     if lr_img is None:
         return f"{hr}: no {hr.stem} or {hr.stem}x{scale} among the low-resolution images"
-    sizes = _size(lr_img), _size(hr)
+    sizes = header_size(lr_img), header_size(hr)
     if None in sizes or all(abs(large - scale * small) < scale for small, large in zip(*sizes)):
         return None
     message = [f"{w} x {h}" for w, h in sizes]
@@ -169,7 +169,7 @@ def largest_size(
         files = find_pictures(folder_of(data[-1] if isinstance(data, (tuple, list)) else data))
     except ImageError:  # `read_split` says what is wrong
         return None
-    for size in filter(None, map(_size, files)):
+    for size in filter(None, map(header_size, files)):
         if min(size) < 16:  # `read_rgb` takes none of these
             continue
         best = size if best is None or min(size) > min(best) else best

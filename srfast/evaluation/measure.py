@@ -24,7 +24,7 @@ from ..images.metrics import l1, ms_ssim, ms_ssim_scales, mse, psnr, ssim
 from ..networks.backbones import load_lpips
 
 # %% ../../nbs/evaluation/03_measure.ipynb #90807bbe
-_PLAIN = {"psnr": psnr, "ssim": ssim, "ms_ssim": ms_ssim, "mse": mse, "l1": l1, "l1_sum": partial(l1, reduction="sum")}
+_PLAIN = {"psnr": psnr, "ssim": ssim, "ms_ssim": ms_ssim, "mse": mse, "l1": l1, "l1_sum": partial(l1, summed=True)}
 METRICS = (*(name + channel for name in _PLAIN for channel in ("", "_y")), "lpips")
 
 # %% ../../nbs/evaluation/03_measure.ipynb #8c1d77cf

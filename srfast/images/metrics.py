@@ -22,6 +22,12 @@ def _measured(sr: Tensor, hr: Tensor, y_only: bool, crop_border: int) -> tuple[T
     sr, hr = crop_frame(sr, crop_border), crop_frame(hr, crop_border)
     return (rgb_to_y(sr), rgb_to_y(hr)) if y_only else (sr, hr)
 
+# %% ../../nbs/images/11_metrics.ipynb #metrics-reduced
+def _reduced(values: Tensor, reduction: str) -> Tensor:
+    "Return the mean of the images' values (N,), or all of them."
+    find_name(reduction, ("mean", "none"), "reduction")
+    return values.mean() if reduction == "mean" else values
+
 # %% ../../nbs/images/11_metrics.ipynb #bfb075a4
 def mse(
     sr: Tensor,  # result, (N, C, H, W) in [0, 1]
@@ -29,10 +35,11 @@ def mse(
     *,
     y_only: bool = False,  # measure the luminance (BT.601, 16 to 235)
     crop_border: int = 0,  # pixels to ignore on each side
-) -> Tensor:  # (N,) float64, 0 to 65025
-    "Return the mean squared error of each image, in squared grey levels of 255."
+    reduction: str = "mean",  # 'mean' of the images, or 'none': one value per image
+) -> Tensor:  # scalar, or (N,), float64, 0 to 65025
+    "Return the mean squared error, in squared grey levels of 255."
     sr, hr = _measured(sr, hr, y_only, crop_border)
-    return ((sr.double() - hr.double()) * 255).square().mean((1, 2, 3))
+    return _reduced(((sr.double() - hr.double()) * 255).square().mean((1, 2, 3)), reduction)
 
 # %% ../../nbs/images/11_metrics.ipynb #a6a07628
 def l1(
@@ -41,13 +48,13 @@ def l1(
     *,
     y_only: bool = False,  # measure the luminance (BT.601, 16 to 235)
     crop_border: int = 0,  # pixels to ignore on each side
-    reduction: str = "mean",  # 'mean' or 'sum' over the pixels and channels of each image
-) -> Tensor:  # (N,) float64
-    "Return the absolute error of each image, in grey levels of 255."
-    find_name(reduction, ("mean", "sum"), "reduction")
+    summed: bool = False,  # sum instead of mean over the pixels and channels of an image
+    reduction: str = "mean",  # 'mean' of the images, or 'none': one value per image
+) -> Tensor:  # scalar, or (N,), float64
+    "Return the mean absolute error, in grey levels of 255."
     sr, hr = _measured(sr, hr, y_only, crop_border)
     error = ((sr.double() - hr.double()) * 255).abs()
-    return error.mean((1, 2, 3)) if reduction == "mean" else error.sum((1, 2, 3))
+    return _reduced(error.sum((1, 2, 3)) if summed else error.mean((1, 2, 3)), reduction)
 
 # %% ../../nbs/images/11_metrics.ipynb #c73a9bc5
 def psnr(
@@ -56,9 +63,11 @@ def psnr(
     *,
     y_only: bool = False,  # measure the luminance (BT.601, 16 to 235)
     crop_border: int = 0,  # pixels to ignore on each side
-) -> Tensor:  # (N,) float64, decibels; infinite for equal images
-    "Return the peak signal-to-noise ratio of each image; the peak is 255, also for luminance."
-    return 10 * torch.log10(255**2 / mse(sr, hr, y_only=y_only, crop_border=crop_border))
+    reduction: str = "mean",  # 'mean' of the images, or 'none': one value per image
+) -> Tensor:  # scalar, or (N,), float64, decibels; infinite for equal images
+    "Return the peak signal-to-noise ratio; the peak is 255, also for luminance."
+    each = mse(sr, hr, y_only=y_only, crop_border=crop_border, reduction="none")
+    return _reduced(10 * torch.log10(255**2 / each), reduction)
 
 # %% ../../nbs/images/11_metrics.ipynb #9967d5fb
 _WINDOW, _SIGMA = 11, 1.5
@@ -149,11 +158,12 @@ def ssim(
     *,
     y_only: bool = False,  # measure the luminance (BT.601, 16 to 235)
     crop_border: int = 0,  # pixels to ignore on each side
-) -> Tensor:  # (N,) float64, -1 to 1; 1 for equal images
-    """Return the structural similarity of each image: the mean over all positions of the window and over channels.
+    reduction: str = "mean",  # 'mean' of the images, or 'none': one value per image
+) -> Tensor:  # scalar, or (N,), float64, -1 to 1; 1 for equal images
+    """Return the structural similarity: the mean over all positions of the window and over channels.
 
     Source: Wang et al., Image quality assessment: from error visibility to structural similarity (2004)."""
-    return _ssim_planes(*_measured(sr, hr, y_only, crop_border))[0]
+    return _reduced(_ssim_planes(*_measured(sr, hr, y_only, crop_border))[0], reduction)
 
 # %% ../../nbs/images/11_metrics.ipynb #2259a29b
 _MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -175,9 +185,10 @@ def ms_ssim(
     *,
     y_only: bool = False,  # measure the luminance (BT.601, 16 to 235)
     crop_border: int = 0,  # pixels to ignore on each side
+    reduction: str = "mean",  # 'mean' of the images, or 'none': one value per image
     scales: int | None = None,  # 1 to 5, to compare images of several sizes; None: as many as fit
-) -> Tensor:  # (N,) float64, 0 to 1; 1 for equal images
-    """Return the multi-scale structural similarity of each image.
+) -> Tensor:  # scalar, or (N,), float64, 0 to 1; 1 for equal images
+    """Return the multi-scale structural similarity.
 
     Source: Wang, Simoncelli, Bovik, Multi-scale structural similarity for image quality assessment (2003)."""
     sr, hr = _measured(sr, hr, y_only, crop_border)
@@ -193,4 +204,4 @@ def ms_ssim(
         sr, hr = F.avg_pool2d(sr, 2), F.avg_pool2d(hr, 2)
     pad = [_WINDOW // 2] * 4
     factors.append(_ssim_planes(F.pad(sr, pad, mode="reflect"), F.pad(hr, pad, mode="reflect"))[0])
-    return (torch.stack(factors, 1).clamp(min=0) ** weights).prod(1)
+    return _reduced((torch.stack(factors, 1).clamp(min=0) ** weights).prod(1), reduction)

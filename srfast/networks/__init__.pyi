@@ -5,6 +5,7 @@ from .zoo import GeneratorSpec as GeneratorSpec
 from .zoo import create_generator as create_generator
 from .zoo import get_spec as get_spec
 from .zoo import list_generators as list_generators
+from .zoo import register_generator as register_generator
 from .weights import WeightsInfo as WeightsInfo
 from .weights import add_bundled as add_bundled
 from .weights import list_weights as list_weights

@@ -62,9 +62,11 @@ def _external_file_card(path: Path, changed: int) -> ModelCard:
 
 # %% ../../nbs/networks/15_models.ipynb #25b5d4d8
 def resolve(
-    model: str | Path | nn.Module | Callable,  # bundled name, weights or ONNX file, run folder, torch module or spandrel descriptor
+    model: str | Path | nn.Module | Callable,  # bundled name, weights or ONNX file, run folder, module, `Learner` or descriptor
 ) -> ModelCard:
     "Return what `model` is; raise `UnknownNameError` or `WeightsError` if it is none."
+    if hasattr(model, "dls") and hasattr(model, "model"):  # a fastai Learner; of a GAN the generator
+        model = getattr(model.model, "generator", model.model)
     if isinstance(model, str) and model in list_weights():
         return _bundled_card(model)
     if not is_external(model):

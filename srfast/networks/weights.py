@@ -58,16 +58,20 @@ def write_weights(
 
 # %% ../../nbs/networks/12_weights.ipynb #a42e5d64
 def save_weights(
-    net: nn.Module,  # made by `create_generator`
+    net: nn.Module,  # made by `create_generator`, for example by `sr_learner`
     path: str | Path,  # file to write, .safetensors
     *,
-    options: dict | None = None,  # options given to `create_generator` besides name and scale
+    options: dict | None = None,  # options of the network besides name and scale; None: those it was created with
     metadata: dict | None = None,  # anything JSON can hold, such as data and seed
     scales: tuple[int, ...] = (),  # all enlargements, if these weights work at several
     half: bool = False,  # True: store as float16, half the size
 ) -> Path:  # `path`
     "Write the weights of `net` and their metadata; an interrupted write leaves no partial file."
-    info = WeightsInfo(net.spec.name, net.scale, options or {}, metadata or {}, tuple(scales))
+    if not hasattr(net, "spec"):
+        got = f"expected a network made by create_generator, got {type(net).__name__}"
+        raise TypeError(f"{got}; add it to the zoo with register_generator, and create it by its name")
+    options = getattr(net, "options", {}) if options is None else options
+    info = WeightsInfo(net.spec.name, net.scale, options, metadata or {}, tuple(scales))
     return write_weights(net.state_dict(), path, info, half=half)
 
 # %% ../../nbs/networks/12_weights.ipynb #36391311
@@ -234,7 +238,8 @@ def load_generator(
     path = find_weights(model, scale)
     info = read_info(path)
     if info.generator not in GENERATORS:
-        raise WeightsError(f"{path}: made for the generator {info.generator!r}, which this version of srfast does not have; update srfast")
+        message = f"made for the generator {info.generator!r}, which this version of srfast does not have"
+        raise WeightsError(f"{path}: {message}; update srfast, or call register_generator({info.generator!r}, ...) if it is your own")
     try:
         net = create_generator(info.generator, info.scale, **info.options).float()  # also if torch's default type is another
         if scale in info.scales:

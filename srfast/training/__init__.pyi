@@ -9,14 +9,19 @@ from .stages import progressive as progressive
 from .runs import Run as Run
 from .trainer import Recipe as Recipe
 from .trainer import train as train
+from .trainer import sr_learner as sr_learner
 from .gan import GanRecipe as GanRecipe
 from .gan import GanStage as GanStage
+from .gan import critic_dataloaders as critic_dataloaders
+from .gan import critic_learner as critic_learner
+from .gan import gan_learner as gan_learner
 from .recipes import adjust as adjust
 from .recipes import get_recipe as get_recipe
 from .recipes import list_recipes as list_recipes
 from .recipes import recipe_for as recipe_for
 from .recipes import recipe_table as recipe_table
 from .workflow import run_workflow as run_workflow
+from .interpret import SRInterpretation as SRInterpretation
 from . import adversarial as adversarial
 from . import callbacks as callbacks
 from . import digits as digits
@@ -25,6 +30,7 @@ from . import distributed as distributed
 from . import gan as gan
 from . import gan_guard as gan_guard
 from . import gan_recipes as gan_recipes
+from . import interpret as interpret
 from . import losses as losses
 from . import optimizers as optimizers
 from . import recipes as recipes

@@ -26,17 +26,19 @@ from ..networks.backbones import imagenet_normalize, load_backbone
 def l1_loss(
     sr: Tensor,  # result, (N, C, H, W)
     hr: Tensor,  # original, same shape
-) -> Tensor:  # scalar
+    reduction: str = "mean",  # as in torch: 'mean', 'sum' or 'none'
+) -> Tensor:  # scalar; with 'none' the shape of the images
     "Return the mean absolute difference."
-    return F.l1_loss(sr, hr)
+    return F.l1_loss(sr, hr, reduction=reduction)
 
 # %% ../../nbs/training/00_losses.ipynb #b7fcc6c0
 def mse_loss(
     sr: Tensor,  # result, (N, C, H, W)
     hr: Tensor,  # original, same shape
-) -> Tensor:  # scalar
+    reduction: str = "mean",  # as in torch: 'mean', 'sum' or 'none'
+) -> Tensor:  # scalar; with 'none' the shape of the images
     "Return the mean squared difference. PSNR is its negative logarithm."
-    return F.mse_loss(sr, hr)
+    return F.mse_loss(sr, hr, reduction=reduction)
 
 # %% ../../nbs/training/00_losses.ipynb #1036a8b7
 def charbonnier_loss(
@@ -51,9 +53,10 @@ def charbonnier_loss(
 def luma_loss(
     sr: Tensor,  # result, (N, 1 or 3, H, W) in [0, 1]
     hr: Tensor,  # original, same shape
-) -> Tensor:  # scalar
+    reduction: str = "mean",  # as in torch: 'mean', 'sum' or 'none'
+) -> Tensor:  # scalar; with 'none' the shape of the images
     "Return the mean squared difference of BT.601 luminance. Y-PSNR is its negative logarithm."
-    return F.mse_loss(rgb_to_y(sr), rgb_to_y(hr))
+    return F.mse_loss(rgb_to_y(sr), rgb_to_y(hr), reduction=reduction)
 
 # %% ../../nbs/training/00_losses.ipynb #bb2c0996
 def tv_loss(
@@ -88,12 +91,24 @@ def consistency_loss(
         raise ValueError(f"expected sr and lr_imgs with equal batch size and channels, got {shapes}")
     return F.l1_loss(imresize(sr, size=tuple(lr_imgs.shape[-2:]), method=method), lr_imgs)
 
+# %% ../../nbs/training/00_losses.ipynb #losses-colour
+def colour_loss(
+    sr: Tensor,  # result, (N, C, H, W)
+    hr: Tensor,  # original, same shape
+) -> Tensor:  # scalar
+    "Return the mean absolute difference of the mean colours of 8 x 8 blocks."
+    blocks = [max(1, side // 8) for side in sr.shape[-2:]]
+    return F.l1_loss(F.adaptive_avg_pool2d(sr, blocks), F.adaptive_avg_pool2d(hr, blocks))
+
 # %% ../../nbs/training/00_losses.ipynb #e458a298
 def takes_lr(
     loss: Callable,  # loss(sr, hr) -> scalar, perhaps with lr_imgs=
 ) -> bool:
     "Return whether the loss accepts the generator's input, `loss(sr, hr, lr_imgs=lr_imgs)`."
-    return "lr_imgs" in inspect.signature(loss.forward if isinstance(loss, nn.Module) else loss).parameters
+    try:
+        return "lr_imgs" in inspect.signature(loss.forward if isinstance(loss, nn.Module) else loss).parameters
+    except ValueError:  # a function of C has no signature
+        return False
 
 # %% ../../nbs/training/00_losses.ipynb #ecd260b8
 def _weighted_sum(terms: Mapping[str, tuple[float, Tensor]]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -282,6 +297,7 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
     "tv": tv_loss,
     "tv_l1": partial(tv_loss, squared=False),
     "consistency": consistency_loss,
+    "colour": colour_loss,
     "luma": luma_loss,
 }
 
@@ -295,10 +311,12 @@ _NETWORK_LOSSES: dict[str, Callable[..., FeatureLoss]] = {
 
 # %% ../../nbs/training/00_losses.ipynb #5beac787
 def get_loss(
-    name: str | Mapping[str, float],  # a key of `LOSSES`, 'feature', 'feature_small', 'vgg22' or 'vgg54'; or names with weights
+    name: str | Mapping[str, float] | Callable,  # key of `LOSSES`, 'feature', 'feature_small', 'vgg22', 'vgg54'; names, weights; or a loss
     **options,  # of the loss, such as `eps` or `pretrained`; not with several losses
 ) -> Callable[..., Tensor]:  # loss(sr, hr) -> scalar
     "Return the loss called `name`; several names give a `WeightedLoss`. Raise `UnknownNameError`, with suggestions, for others."
+    if callable(name):
+        return name
     if isinstance(name, Mapping):
         return WeightedLoss({key: (weight, get_loss(key)) for key, weight in name.items()})
     find_name(name, [*LOSSES, *_NETWORK_LOSSES], "loss")

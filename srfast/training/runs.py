@@ -178,6 +178,15 @@ def save_checkpoint(
     for old in run.checkpoints[:-keep]:
         old.unlink()
 
+# %% ../../nbs/training/05_runs.ipynb #runs-clear
+def clear_checkpoints(
+    run: Run,  # the folder of a finished run
+) -> None:
+    "Keep the last checkpoint only, which marks the run as finished: those of a large GAN have gigabytes."
+    if is_first():
+        for old in (*run.checkpoints[:-1], *(run.path / "checkpoints").glob("good_*.pt")):
+            old.unlink()
+
 # %% ../../nbs/training/05_runs.ipynb #08fedce6
 def load_checkpoint(
     run: Run,  # the folder

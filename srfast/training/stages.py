@@ -17,9 +17,10 @@ import torch
 import torch.nn.functional as F
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
-from fastai.learner import Learner
+from fastai.callback.schedule import ParamScheduler
+from fastai.learner import CancelStepException, Learner
 from fastai.optimizer import OptimWrapper
-from fastcore.basics import patch
+from fastcore.basics import listify, patch
 from torch import Tensor, nn
 
 from ..core import rgb_to_y
@@ -61,7 +62,7 @@ class Stage:
     optimizer: str = "adam"  # 'adam', 'sgd' or 'muon'
     momentum: float = 0.9  # in [0, 1); with Adam the first beta
     wd: float = 0.0  # weight decay
-    loss: str | dict[str, float] = "l1"  # a name of `get_loss`, or names and weights
+    loss: str | dict[str, float] | Callable = "l1"  # a name of `get_loss`, names and weights, or loss(sr, hr) -> scalar
     y_only: bool = False  # compare luminance only
     supervision: float = 0.0  # first weight of the intermediate predictions' loss (DRCN); falls to 0 during the stage
     clip: float = 1.0  # largest gradient norm; with `clip_by_lr`, largest gradient value times learning rate
@@ -155,7 +156,7 @@ class StepRate(Callback):
         self.dls.train.first = self.done
 
     def before_batch(self):
-        if self.training:
+        if self.training and getattr(self.learn, "by_stage", True):
             self.opt.set_hyper("lr", self.stage.rates(self.factor * _lr_at(self.done, self.stage), len(self.opt.param_lists)))
 
     def after_batch(self):
@@ -183,14 +184,65 @@ class Clip(Callback):
 class Bf16(Callback):
     "Runs the training forward pass of a `StageLearner` under bfloat16 autocast; the loss is float32."
 
-    order = 10
+    order, dtype = 10, torch.bfloat16
 
     def before_batch(self):
-        self.contexts.enter_context(torch.autocast(self.x.device.type, torch.bfloat16, enabled=bool(self.training)))
+        self.contexts.enter_context(torch.autocast(self.x.device.type, self.dtype, enabled=bool(self.training)))
 
     def after_pred(self):
         self.contexts.close()
         self.learn.pred = self.pred.float()
+
+# %% ../../nbs/training/04_stages.ipynb #stages-fp16
+class Fp16(Bf16):
+    "`Bf16` in float16, with a scaled loss. Source: Micikevicius et al., Mixed Precision Training (2018), section 3.2."
+
+    dtype = torch.float16
+
+    def __init__(self):
+        self.scaler = None
+
+    @property
+    def param_groups(self) -> list:
+        "The groups of the optimizer: the scaler takes this callback for one."
+        return [{"params": group} for group in self.opt.param_lists]
+
+    def before_fit(self):
+        self.scaler = self.scaler or torch.amp.GradScaler(next(self.model.parameters()).device.type)
+
+    def before_backward(self):
+        self.learn.loss_grad = self.scaler.scale(self.loss_grad)
+
+    def after_backward(self):
+        self.scaler.unscale_(self)
+
+    def before_step(self):
+        self.skipped = True
+        self.scaler.step(self)
+        if self.skipped:
+            raise CancelStepException
+
+    def step(self):
+        self.skipped = False
+
+    def after_step(self):
+        self.scaler.update()
+
+# %% ../../nbs/training/04_stages.ipynb #stages-fp16-state
+@patch
+def state_dict(self: Fp16) -> dict:
+    "Return the scale of the loss, for checkpoints."
+    return self.scaler.state_dict()
+
+
+@patch
+def load_state_dict(
+    self: Fp16,
+    state: dict,  # from `state_dict`
+) -> None:
+    "Restore what `state_dict` returned."
+    self.before_fit()
+    self.scaler.load_state_dict(state)
 
 # %% ../../nbs/training/04_stages.ipynb #981c5856
 class EMA(Callback):
@@ -256,14 +308,16 @@ class Rescale(Callback):
     "Sets the network's scale to that of the batch."
 
     def before_batch(self):
-        at_scale(self.model, self.y.shape[-1] // self.x.shape[-1])
+        if self.yb:  # not in `predict`
+            at_scale(self.model, self.y.shape[-1] // self.x.shape[-1])
 
 # %% ../../nbs/training/04_stages.ipynb #865f4535
 class GiveInput(Callback):
     "Calls the loss as `loss(sr, hr, lr_imgs)`; metrics get `(sr, hr)`."
 
     def after_pred(self):
-        self.learn.yb = (*self.yb, self.x)
+        if self.yb:  # not in `predict`
+            self.learn.yb = (*self.yb, self.x)
 
     def after_loss(self):
         self.learn.yb = self.yb[:1]
@@ -326,6 +380,28 @@ def one_batch(
     with ExitStack() as self.contexts:
         super(StageLearner, self).one_batch(i, b)
 
+# %% ../../nbs/training/04_stages.ipynb #stages-fit
+@patch
+def fit(
+    self: StageLearner,
+    n_epoch: int,  # number of epochs
+    lr: float | slice | None = None,  # learning rate; None: that of the stage
+    *args,  # of `Learner.fit`
+    cbs: Callback | list[Callback] | None = None,  # further callbacks; a scheduler among them sets the rate
+    **kwargs,  # of `Learner.fit`
+) -> None:
+    "Fit with the learning rate of the stage, unless another is given."
+    self.by_stage = lr is None and not any(isinstance(cb, ParamScheduler) for cb in listify(cbs))
+    super(StageLearner, self).fit(n_epoch, lr, *args, cbs=cbs, **kwargs)
+
+# %% ../../nbs/training/04_stages.ipynb #stages-optimizer
+class _StageOptimizer(OptimWrapper):
+    "fastai's wrapper, whose settings are numbers only: torch has others, which fastai's loggers cannot write."
+
+    @property
+    def hypers(self) -> list[dict]:
+        return [{k: v for k, v in group.items() if isinstance(v, (int, float)) and not isinstance(v, bool)} for group in super().hypers]
+
 # %% ../../nbs/training/04_stages.ipynb #aa343e27
 def stage_optimizer(
     stage: Stage,  # its optimizer, momentum and weight decay
@@ -333,8 +409,8 @@ def stage_optimizer(
     "Return Adam (second beta .99), SGD or Muon with the stage's settings."
     if stage.optimizer in ("adam", "muon"):
         kind = torch.optim.Adam if stage.optimizer == "adam" else Muon
-        return partial(OptimWrapper, opt=kind, betas=(stage.momentum, 0.99), weight_decay=stage.wd)
-    return partial(OptimWrapper, opt=torch.optim.SGD, momentum=stage.momentum, weight_decay=stage.wd)
+        return partial(_StageOptimizer, opt=kind, betas=(stage.momentum, 0.99), weight_decay=stage.wd)
+    return partial(_StageOptimizer, opt=torch.optim.SGD, momentum=stage.momentum, weight_decay=stage.wd)
 
 # %% ../../nbs/training/04_stages.ipynb #a5525a75
 def stage_loss(
