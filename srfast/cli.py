@@ -206,6 +206,13 @@ def _check_streams(pictures: list[Path], out: Path | None) -> tuple[Path | None,
         raise ValueError("expected a file or a pipe for the result, got a terminal; name a file with -o")
     return out, _read_stdin() if given else b""
 
+# %% ../nbs/cli/00_cli.ipynb #c11strip
+def _parse_strip(text: str | None) -> bool | str:
+    "Return None as False, 'all' as True, and 'gps' unchanged."
+    if text not in (None, "gps", "all"):
+        raise ValueError(f"expected --strip gps or all, got {text!r}")
+    return text == "all" or text or False
+
 # %% ../nbs/cli/00_cli.ipynb #c28man01
 def _are_many(pictures: list[Path], out: Path | None) -> bool:
     "Return whether folders or patterns are among the images; raise `ValueError` if `-o` is then no folder."
@@ -255,7 +262,7 @@ def upscale(
     longest: Annotated[Optional[int], typer.Option(help="Or this length of the longer side in pixels.")] = None,
     model: Annotated[str, typer.Option(help="Bundled model (see: srfast models), auto, weights file or run folder.")] = "photo",
     tile: Annotated[str, typer.Option(help="Tile size in pixels, auto, or whole for no tiles.")] = "auto",
-    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps, xpu or auto.")] = "auto",
     precision: Annotated[str, typer.Option(help="float32, bf16 or auto.")] = "auto",
     consistent: Annotated[bool, typer.Option("--consistent", help="Make the result match the input when scaled back down.")] = False,
     ensemble: Annotated[bool, typer.Option("--ensemble", help="Average 8 flips and rotations: better, 4 to 8 times slower.")] = False,
@@ -264,6 +271,8 @@ def upscale(
     quality: Annotated[Optional[int], typer.Option(min=1, max=100, help="Quality of JPEG, WebP and AVIF; default: 95, AVIF 90.")] = None,
     background: Annotated[Optional[str], typer.Option(help="Colour behind transparent pixels, such as white.")] = None,
     max_pixels: Annotated[Optional[str], typer.Option(help="Most pixels of an image and of a result, such as 500MP.")] = None,
+    strip: Annotated[Optional[str], typer.Option(help="Leave out metadata: gps (where it was taken), or all.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse images of which something would be lost.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing results.")] = False,
     workers: Annotated[Optional[int], typer.Option(min=1, help="Processes for folders and patterns; default: one a processor.")] = None,
 ) -> None:
@@ -272,8 +281,9 @@ def upscale(
     from srfast.inference.upscaler import Upscaler, check_scale
 
     target = dict(scale=check_scale(scale), size=_parse_size(size), width=width, height=height, longest=longest)
-    settings = dict(tile=_parse_tile(tile), device=device, precision=precision, consistent=consistent, ensemble=ensemble, detail=detail)
-    writing = dict(background=background and parse_color(background), quality=quality)
+    settings = dict(tile=_parse_tile(tile), device=device, precision=precision, consistent=consistent, ensemble=ensemble)
+    settings |= dict(detail=detail, strict=strict)
+    writing = dict(background=background and parse_color(background), quality=quality, strip=_parse_strip(strip), strict=strict)
     mark = size or next((f"{name[0]}{target[name]}" for name in ("width", "height", "longest") if target[name]), f"x{scale:g}")
     most, pictures = max_pixels and _amount(max_pixels), list(dict.fromkeys(pictures))
     if _are_many(pictures, out):
@@ -463,7 +473,7 @@ def train(
     init: Annotated[Optional[str], typer.Option(help="Start from these weights: bundled model, file or run folder.")] = None,
     stages: Annotated[Optional[str], typer.Option(help="Run only these stages of the recipe, such as critic,gan.")] = None,
     show: Annotated[Optional[list[Path]], typer.Option(help="Image for RUN/samples; may be given several times.")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps, xpu or auto.")] = "auto",
 ) -> None:
     "Train a network on your images. Run the same command again to resume."
     _need("fastai", "training")
@@ -578,7 +588,7 @@ def serve(
     models: Annotated[Optional[Path], typer.Option(exists=True, file_okay=False, help="Folder with your own runs and weights.")] = None,
     token: Annotated[Optional[str], typer.Option(envvar="SRFAST_TOKEN", help="Access token required from clients.")] = None,
     origin: Annotated[Optional[list[str]], typer.Option(help="Another site whose pages may use it, such as https://example.org.")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps, xpu or auto.")] = "auto",
     workers: Annotated[int, typer.Option(min=1, help="Images upscaled at the same time.")] = 1,
     max_upload: Annotated[str, typer.Option(help="Most bytes of an upload.")] = "20MB",
     max_in: Annotated[str, typer.Option(help="Most pixels of an image.")] = "24MP",

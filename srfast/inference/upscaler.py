@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from ..core import ImageError, PixelLimitError, Progress, fork_safe, part_of_progress, pick_device, wants_bf16
 from ..images.backproject import backproject
 from ..images.estimate import estimate
-from ..images.limits import more_pixels, pixel_limit, source_name
+from ..images.limits import more_pixels, pixel_limit, source_name, strictly
 from ..images.planes import Planes, bleed, enlarged_info, join_img, split, split_img
 from ..images.read import frame_count, gather, open_img, read_frames, upright_size
 from ..images.resize import imresize
@@ -141,7 +141,7 @@ def plan(
     width: int | None = None,  # width of the result in pixels; the height follows in proportion
     height: int | None = None,  # height of the result in pixels; the width follows in proportion
     longest: int | None = None,  # longer side of the result in pixels; the other side follows in proportion
-    max_pixels_in: int | None = None,  # limit for all frames of the image; None: $SRFAST_MAX_PIXELS_IN or 178,956,970
+    max_pixels_in: int | None = None,  # limit for all frames of the image; None: $SRFAST_MAX_PIXELS_IN or 268,435,456
     max_pixels_out: int | None = None,  # limit for all frames of the result; None: $SRFAST_MAX_PIXELS_OUT or 400,000,000
 ) -> Plan:  # sizes, frames and transparency
     "Return what `upscale` would give, from the header alone; raise the errors that `upscale` would raise for size and limits."
@@ -328,14 +328,15 @@ class Upscaler:
         consistent: bool = False,  # make the result match the input when scaled back down (see images/10_backproject)
         ensemble: bool = False,  # average 8 flips and rotations: better, 4 to 8 times slower
         detail: float = 0.0,  # 0 = faithful, 1 = sharpest, with synthesised detail
-        max_pixels_in: int | None = None,  # limit for all frames of an image; None: $SRFAST_MAX_PIXELS_IN or 178,956,970
+        max_pixels_in: int | None = None,  # limit for all frames of an image; None: $SRFAST_MAX_PIXELS_IN or 268,435,456
         max_pixels_out: int | None = None,  # limit for all frames of a result; None: $SRFAST_MAX_PIXELS_OUT or 400,000,000
+        strict: bool = False,  # raise an error instead of warnings about what is lost in reading
     ):
         if is_onnx(model) and precision == "bf16":
             raise ValueError(f"{model}: expected a precision of 'auto' or 'float32' for an ONNX model, got 'bf16'")
         self.device = pick_provider(device) if is_onnx(model) else pick_device(device)
         wants_bf16(precision, self.device, proven=False)
-        self.precision, self.consistent, self.ensemble = precision, consistent, ensemble
+        self.precision, self.consistent, self.ensemble, self.strict = precision, consistent, ensemble, strict
         on_gpu = not self.device.startswith("cpu")
         self.tile, self.batch = (512 if on_gpu else 256) if tile == "auto" else tile, 4 if on_gpu else 1
         if self.tile is not None and not (isinstance(self.tile, Integral) and self.tile >= 16):
@@ -426,7 +427,7 @@ class Upscaler:
             parts = [part_of_progress(progress, i, len(img)) for i in range(len(img))]
             return [self(one, **target, return_trust=return_trust, progress=part) for one, part in zip(img, parts)]
         maps = [] if return_trust else None
-        with fork_safe():
+        with fork_safe(), strictly(self.strict):
             result = _upscale_one(self, img, target, maps, progress)
         several = isinstance(img, Tensor) and img.ndim == 4 or return_trust and len(maps) > 1
         return (result, maps if several else maps[0]) if return_trust else result
@@ -442,6 +443,7 @@ def upscale(
     longest: int | None = None, model: str | os.PathLike | Callable = "photo", tile: int | str | None = "auto", device: str = "auto",
     precision: str = "auto", consistent: bool = False, ensemble: bool = False, detail: float = 0.0, return_trust: Literal[False] = False,
     max_pixels_in: int | None = None, max_pixels_out: int | None = None, progress: bool | Callable[[float], None] | None = None,
+    strict: bool = False,
 ) -> _Values: ...
 
 
@@ -451,6 +453,7 @@ def upscale(
     longest: int | None = None, model: str | os.PathLike | Callable = "photo", tile: int | str | None = "auto", device: str = "auto",
     precision: str = "auto", consistent: bool = False, ensemble: bool = False, detail: float = 0.0, return_trust: Literal[False] = False,
     max_pixels_in: int | None = None, max_pixels_out: int | None = None, progress: bool | Callable[[float], None] | None = None,
+    strict: bool = False,
 ) -> Image.Image: ...
 
 
@@ -460,6 +463,7 @@ def upscale(
     longest: int | None = None, model: str | os.PathLike | Callable = "photo", tile: int | str | None = "auto", device: str = "auto",
     precision: str = "auto", consistent: bool = False, ensemble: bool = False, detail: float = 0.0, return_trust: Literal[False] = False,
     max_pixels_in: int | None = None, max_pixels_out: int | None = None, progress: bool | Callable[[float], None] | None = None,
+    strict: bool = False,
 ) -> list[_Values]: ...
 
 
@@ -469,6 +473,7 @@ def upscale(
     longest: int | None = None, model: str | os.PathLike | Callable = "photo", tile: int | str | None = "auto", device: str = "auto",
     precision: str = "auto", consistent: bool = False, ensemble: bool = False, detail: float = 0.0, return_trust: Literal[False] = False,
     max_pixels_in: int | None = None, max_pixels_out: int | None = None, progress: bool | Callable[[float], None] | None = None,
+    strict: bool = False,
 ) -> list[Image.Image]: ...
 
 
@@ -478,6 +483,7 @@ def upscale(
     longest: int | None = None, model: str | os.PathLike | Callable = "photo", tile: int | str | None = "auto", device: str = "auto",
     precision: str = "auto", consistent: bool = False, ensemble: bool = False, detail: float = 0.0, return_trust: bool = False,
     max_pixels_in: int | None = None, max_pixels_out: int | None = None, progress: bool | Callable[[float], None] | None = None,
+    strict: bool = False,
 ) -> Any: ...
 
 # %% ../../nbs/inference/03_upscaler.ipynb #92cbeea0
@@ -497,12 +503,13 @@ def upscale(
     ensemble: bool = False,  # average 8 flips and rotations: better, 4 to 8 times slower
     detail: float = 0.0,  # 0 = faithful, 1 = sharpest, with synthesised detail
     return_trust: bool = False,  # return (result, trust map): 0 = synthesised, 1 = determined by the input (see 02_confidence)
-    max_pixels_in: int | None = None,  # limit for all frames of an image; None: $SRFAST_MAX_PIXELS_IN or 178,956,970
+    max_pixels_in: int | None = None,  # limit for all frames of an image; None: $SRFAST_MAX_PIXELS_IN or 268,435,456
     max_pixels_out: int | None = None,  # limit for all frames of a result; None: $SRFAST_MAX_PIXELS_OUT or 400,000,000
     progress: bool | Callable[[float], None] | None = None,  # None: a bar after 2 s in a terminal or notebook; or f(fraction)
+    strict: bool = False,  # raise an error instead of warnings about what is lost in reading
 ) -> Any:  # same kind as `img`; a PIL image for paths, bytes and files (a `Picture` for several frames or 16-bit colour)
     "Return `img` upscaled; raise `ImageError` if it cannot be read and `ValueError` for a target out of range."
-    limits = dict(max_pixels_in=max_pixels_in, max_pixels_out=max_pixels_out)
+    limits = dict(max_pixels_in=max_pixels_in, max_pixels_out=max_pixels_out, strict=strict)
     settings = dict(tile=tile, device=device, precision=precision, consistent=consistent, ensemble=ensemble, detail=detail)
     upscaler = Upscaler(model, **settings, **limits)
     return upscaler(img, scale, size=size, width=width, height=height, longest=longest, return_trust=return_trust, progress=progress)
