@@ -1,5 +1,6 @@
 from .inference.upscaler import upscale as upscale
 from .inference.upscaler import Upscaler as Upscaler
+from .inference.batch import batch as batch
 from .inference.export import export_onnx as export_onnx
 from .images.resize import imresize as imresize
 from .images.degrade import Degradation as Degradation

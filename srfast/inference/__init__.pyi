@@ -5,8 +5,13 @@ from .upscaler import plan as plan
 from .upscaler import Plan as Plan
 from .confidence import trust_map as trust_map
 from .export import export_onnx as export_onnx
+from . import batch as batch
 from . import confidence as confidence
 from . import exact as exact
 from . import export as export
+from . import manifest as manifest
+from . import on_ray as on_ray
+from . import stores as stores
 from . import tiles as tiles
 from . import upscaler as upscaler
+from . import worker as worker

@@ -60,7 +60,7 @@ def _pixels(target: Any, n: int = 1) -> int | tuple[int, ...]:
     return numbers if n > 1 else numbers[0]
 
 # %% ../../nbs/inference/03_upscaler.ipynb #0e697dbc
-def _only_target(**sizes: Any) -> tuple[str, Any]:
+def only_target(**sizes: Any) -> tuple[str, Any]:
     "Return name and pixels of the size that is given, or ('scale', None); raise `ValueError` if several are."
     given = {name: value for name, value in sizes.items() if value is not None}
     if len(given) > 1:
@@ -92,7 +92,7 @@ def target_shape(
     longest: int | None = None,  # longer side of the result in pixels; the other side follows in proportion
 ) -> tuple[int, int]:  # (height, width) in pixels
     "Return the shape of the result; raise `ValueError` if several sizes are given or the result is more than 16 times larger."
-    shape = _shape_of(h, w, scale, *_only_target(size=size, width=width, height=height, longest=longest))
+    shape = _shape_of(h, w, scale, *only_target(size=size, width=width, height=height, longest=longest))
     if not (1 <= min(shape) and shape[0] <= _MAX_SCALE * h and shape[1] <= _MAX_SCALE * w):
         raise ValueError(f"expected a result of 1 x 1 to {_MAX_SCALE * w} x {_MAX_SCALE * h} pixels, got {shape[1]} x {shape[0]}")
     return shape
