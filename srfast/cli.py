@@ -364,9 +364,12 @@ def batch(
     consistent: Annotated[bool, typer.Option("--consistent", help="Make results match the images when scaled back down.")] = False,
     ensemble: Annotated[bool, typer.Option("--ensemble", help="Average 8 flips and rotations: better, 4 to 8 times slower.")] = False,
     detail: Annotated[float, typer.Option(help="0 = faithful, 1 = sharpest, with synthesised detail.")] = 0,
+    strength: Annotated[float, typer.Option(help="Of photo_real: 1 = restore in full, 0 = as photo, which keeps noise.")] = 1,
     format: Annotated[Optional[str], typer.Option(help="Format of results, such as webp; default: that of each image.")] = None,
     quality: Annotated[Optional[int], typer.Option(min=1, max=100, help="Quality of JPEG, WebP and AVIF; default: 95, AVIF 90.")] = None,
     background: Annotated[Optional[str], typer.Option(help="Colour behind transparent pixels, such as white.")] = None,
+    strip: Annotated[Optional[str], typer.Option(help="Leave out metadata: gps (where it was taken), or all.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse images of which something would be lost.")] = False,
     max_pixels: Annotated[Optional[str], typer.Option(help="Most pixels of an image and of a result, such as 500MP.")] = None,
     suffix: Annotated[Optional[str], typer.Option(help="End of the names of results; default: _x4 for scale 4.")] = None,
     include: Annotated[Optional[list[str]], typer.Option(help="Only names that match, such as '*.jpg'; may be repeated.")] = None,
@@ -383,7 +386,8 @@ def batch(
 ) -> None:
     "Upscale a folder, a bucket or a list of images. Run the same command again to go on."
     target = dict(scale=scale, size=_parse_size(size), width=width, height=height, longest=longest, model=model)
-    settings = dict(tile=_parse_tile(tile), device=device, precision=precision, consistent=consistent, ensemble=ensemble, detail=detail)
+    settings = dict(tile=_parse_tile(tile), device=device, precision=precision, consistent=consistent, ensemble=ensemble)
+    settings |= dict(detail=detail, strength=strength, strict=strict, strip=_parse_strip(strip))
     most = max_pixels and _amount(max_pixels)
     writing = dict(format=format, quality=quality, background=background, suffix=suffix, max_pixels_in=most, max_pixels_out=most)
     choice = dict(include=include or (), exclude=exclude or (), shard=shard, retry_failed=retry_failed, force=force, dry_run=dry_run)
