@@ -2,6 +2,8 @@ from .inference.upscaler import upscale as upscale
 from .inference.upscaler import Upscaler as Upscaler
 from .inference.batch import batch as batch
 from .inference.export import export_onnx as export_onnx
+from .inference.multiframe import merge as merge
+from .inference.video import upscale_video as upscale_video
 from .images.resize import imresize as imresize
 from .images.degrade import Degradation as Degradation
 from .images.degrade import crappify as crappify

@@ -12,6 +12,7 @@ EXTRAS = {
     "pillow_heif": "formats",
     "spandrel": "foreign",
     "ray": "ray",
+    "av": "video",
 }
 
 

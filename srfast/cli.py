@@ -318,14 +318,16 @@ def _try(work: Callable, *args) -> int:
 
 # %% ../nbs/cli/00_cli.ipynb #19a0bebd
 def _log_lines(name: str, every: float = 5.0) -> Callable[[float], None]:
-    "Return a function that prints the fraction done, first after 2 seconds, then every `every` seconds."
-    last = time.monotonic() + 2 - every
+    "Return a function that prints the fraction done and the time left, first after 2 seconds, then every `every` seconds."
+    began, first, last = time.monotonic(), None, time.monotonic() + 2 - every
 
     def report(done: float) -> None:
-        nonlocal last
+        nonlocal first, last
+        first = done if first is None else first
         if time.monotonic() - last >= every and done < 1:
             last = time.monotonic()
-            print(f"{name}  {done:.0%}", file=sys.stderr, flush=True)
+            left = (1 - done) * (last - began) / (done - first) if done > first else None
+            print(f"{name}  {done:.0%}" + (f"  {left:.0f} s left" if left else ""), file=sys.stderr, flush=True)
 
     return report
 
@@ -346,6 +348,91 @@ def _upscale_file(upscaler: Callable, job: _Job, request: _Request) -> None:
     chosen = f"  {img.info['model']}" if "model" in img.info else ""
     if not stream:
         typer.echo(f"{job.target}  {img.width} x {img.height}  {time.perf_counter() - start:.1f} s{chosen}")
+
+# %% ../nbs/cli/00_cli.ipynb #c29sec01
+def _seconds(text: str | None) -> float | None:
+    "Return '90', '1:30' or '0:01:30.5' as seconds."
+    if text is None:
+        return None
+    if not re.fullmatch(r"([0-9]+:){0,2}[0-9]+(\.[0-9]+)?", text):
+        raise ValueError(f"expected a time such as 90, 1:30 or 0:01:30.5, got {text!r}")
+    return sum(float(part) * 60**place for place, part in enumerate(reversed(text.split(":"))))
+
+# %% ../nbs/cli/00_cli.ipynb #c29vid01
+@app.command()
+def video(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Video to enlarge: mp4, mov, mkv, webm, avi.")],
+    out: Annotated[Optional[Path], typer.Option("-o", "--out", help="Result, ending in .mp4, .mov, .mkv or .webm.")] = None,
+    scale: Annotated[float, typer.Option(help="Scale factor, 1 to 16, such as 2.5.")] = 4,
+    size: Annotated[Optional[str], typer.Option(help="Or this exact size, such as 1920x1080.")] = None,
+    width: Annotated[Optional[int], typer.Option(help="Or this width in pixels; the height follows.")] = None,
+    height: Annotated[Optional[int], typer.Option(help="Or this height in pixels; the width follows.")] = None,
+    longest: Annotated[Optional[int], typer.Option(help="Or this length of the longer side in pixels.")] = None,
+    model: Annotated[str, typer.Option(help="Bundled model (see: srfast models), auto, weights file or run folder.")] = "fast",
+    codec: Annotated[str, typer.Option(help="h264, h265, av1, vp9 or auto.")] = "auto",
+    crf: Annotated[Optional[int], typer.Option(help="Quality: 0 is best; default: 18, h265 20, av1 and vp9 28.")] = None,
+    preset: Annotated[Optional[str], typer.Option(help="Speed of the encoder, such as slow; a number for av1 and vp9.")] = None,
+    start: Annotated[Optional[str], typer.Option(help="Begin here, in seconds or h:mm:ss.")] = None,
+    end: Annotated[Optional[str], typer.Option(help="Stop here, in seconds or h:mm:ss.")] = None,
+    deinterlace: Annotated[bool, typer.Option("--deinterlace", help="Make full frames of interlaced video.")] = False,
+    drop: Annotated[bool, typer.Option("--drop", help="Leave out streams that the result's container cannot hold.")] = False,
+    tile: Annotated[str, typer.Option(help="Tile size in pixels, auto, or whole for no tiles.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
+    precision: Annotated[str, typer.Option(help="float32, bf16 or auto.")] = "auto",
+    consistent: Annotated[bool, typer.Option("--consistent", help="Make each frame match the input when scaled back down.")] = False,
+    ensemble: Annotated[bool, typer.Option("--ensemble", help="Average 8 flips and rotations: better, 4 to 8 times slower.")] = False,
+    detail: Annotated[float, typer.Option(help="0 = faithful, 1 = sharpest, with synthesised detail.")] = 0,
+    max_pixels: Annotated[Optional[str], typer.Option(help="Most pixels of a frame and of its result, such as 500MP.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing result.")] = False,
+) -> None:
+    "Enlarge a video; audio, subtitles and chapters are copied. Run the same command again to resume."
+    _need("av", "video", "video")
+    from srfast.inference.video import default_video_path, upscale_video
+
+    target = dict(size=_parse_size(size), width=width, height=height, longest=longest)
+    out = out or default_video_path(source, size or f"x{scale:g}")
+    if out.exists() and not force:
+        raise ValueError(f"{out}: already exists; use --force to overwrite it")
+    most = max_pixels and _amount(max_pixels)
+    encoding = dict(codec=codec, crf=crf, preset=preset, start=_seconds(start), end=_seconds(end), deinterlace=deinterlace, drop=drop)
+    settings = dict(tile=_parse_tile(tile), device=device, precision=precision, consistent=consistent, ensemble=ensemble, detail=detail)
+    limits, began = dict(max_pixels_in=most, max_pixels_out=most), time.perf_counter()
+    report = _progress(source.name)
+    made = upscale_video(source, out, scale, **target, model=model, **encoding, **settings, **limits, progress=report)
+    rate = (made.frames - made.resumed) / (time.perf_counter() - began)
+    typer.echo(f"{out}  {made.size[0]} x {made.size[1]}  {made.frames} frames  {rate:.1f} frames/s")
+
+# %% ../nbs/cli/00_cli.ipynb #c29mrg01
+@app.command()
+def merge(
+    frames: Annotated[list[Path], typer.Argument(metavar="IN...", help="Images, a folder, an animation or a video of one scene.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Result file.")],
+    scale: Annotated[float, typer.Option(help="Scale factor, 1 to 16, such as 2.5.")] = 4,
+    model: Annotated[str, typer.Option(help="Bundled model (see: srfast models), auto, weights file or run folder.")] = "photo",
+    start: Annotated[Optional[str], typer.Option(help="Of a video: begin here, in seconds or h:mm:ss.")] = None,
+    end: Annotated[Optional[str], typer.Option(help="Of a video: stop here, in seconds or h:mm:ss.")] = None,
+    tile: Annotated[str, typer.Option(help="Tile size in pixels, auto, or whole for no tiles.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
+    precision: Annotated[str, typer.Option(help="float32, bf16 or auto.")] = "auto",
+    quality: Annotated[Optional[int], typer.Option(min=1, max=100, help="Quality of JPEG, WebP and AVIF; default: 95, AVIF 90.")] = None,
+    max_pixels: Annotated[Optional[str], typer.Option(help="Most pixels of all frames and of the result, such as 500MP.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing result.")] = False,
+) -> None:
+    "Merge several frames of one scene into one larger image."
+    from srfast.images.write import check_suffix, write_img
+    from srfast.inference.multiframe import merge
+
+    check_suffix(out)
+    _check_target(_Job(frames[0], out, ""), _Request(frames, out, "", {}, {}, force=force))
+    most = max_pixels and _amount(max_pixels)
+    settings = dict(model=model, start=_seconds(start), end=_seconds(end), tile=_parse_tile(tile), device=device, precision=precision)
+    source = frames[0] if len(frames) == 1 else frames
+    limits = dict(max_pixels_in=most, max_pixels_out=most, progress=_progress("merge"))
+    img, fits = merge(source, scale, **settings, return_fits=True, **limits)
+    write_img(img, out, quality=quality)
+    for fit in fits:
+        typer.echo(str(fit))
+    typer.echo(f"{out}  {img.width} x {img.height}  {sum(not fit.reason for fit in fits)} of {len(fits)} frames")
 
 # %% ../nbs/cli/00_cli.ipynb #c28cmd01
 @app.command()
@@ -639,12 +726,12 @@ class _Stopped(Exception):
     "A stop by Ctrl-C, with a message."
 
 # %% ../nbs/cli/00_cli.ipynb #fa098ab3
-def _need(package: str, what: str) -> None:
+def _need(package: str, what: str, extra: str = "train") -> None:
     "Raise `ValueError` naming the extra to install if a package is missing."
     from importlib.util import find_spec
 
     if find_spec(package) is None:
-        raise ValueError(f"{what} needs {package}: pip install 'srfast[train]'")
+        raise ValueError(f"{what} needs {package}: pip install 'srfast[{extra}]'")
 
 # %% ../nbs/cli/00_cli.ipynb #4669d580
 @app.command()

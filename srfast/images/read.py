@@ -47,6 +47,7 @@ def _source_file(src):
 # %% ../../nbs/images/03_read.ipynb #3cfc3167
 _HEIC = re.compile(rb"....ftyp(hei[cmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL)
 _TIFF = re.compile(rb"II[*+]\0|MM\0[*+]")
+_VIDEO = re.compile(rb"....ftyp(isom|iso[2-9]|mp4[12]|avc1|M4V|qt  |3gp|dash|MSNV)|\x1aE\xdf\xa3|RIFF....AVI |FLV\x01", re.DOTALL)
 
 # %% ../../nbs/images/03_read.ipynb #6e9abc25
 def _first_bytes(file) -> bytes:
@@ -193,6 +194,8 @@ def _open_other(file, max_pixels: int) -> Image.Image:
     kinds = {"HEIC": (_HEIC.match(first), _open_heif), "JPEG XL": (_JXL.match(first), _open_jxl)}
     kinds["OpenEXR"] = (first.startswith(_EXR), lambda file, max_pixels: _made(exr_values(file, max_pixels), {}))
     kind = next((kind for kind, (fits, _) in kinds.items() if fits), None)
+    if _VIDEO.match(first):
+        raise ImageError("expected an image, got a video; enlarge it with: srfast video FILE (srfast.upscale_video)")
     if kind is None:
         raise ImageError(f"expected an image ({', '.join(FORMATS)}), got something else")
     try:
@@ -224,6 +227,7 @@ def _open_header(file, max_pixels: int) -> Image.Image:
     if img.format == "PSD" and (img.mode not in ("L", "P", "RGB", "CMYK") or _channels(file) != len(img.getbands())):
         raise ImageError("expected a flat PSD of grey, RGB or CMYK, got one with transparency or another mode; save it as PNG or TIFF")
     return _open_tiff(file, max_pixels) if _is_mixed_up(img) else img
+
 
 # %% ../../nbs/images/03_read.ipynb #unrd0001
 _READERS = {"GIF": gif_apps, "BMP": lambda data: {"icc_profile": bmp_profile(data)}, "JPEG2000": jp2_info}
