@@ -56,7 +56,7 @@ def enlarged(imgs: torch.Tensor) -> np.ndarray:
 def ablate(way: str, loss: dict, digits: Path, drawn: tuple, folder: Path) -> tuple[list[dict], np.ndarray]:
     """Rows of the table, and a row of the strip."""
     recipe = get_recipe("digits_dcgan_small")
-    game = replace(recipe.stages[-1], loss=loss, epochs=6, steps=250, critic_lr=1.0, guarded=False)
+    game = replace(recipe.stages[-1], loss=loss, epochs=6, steps=250, critic_lr=1.0, guarded=False, freeze_norm=False)
     recipe, rows = replace(recipe, stages=[game]), []
     lr_imgs, hr, _ = (t[:200] for t in pairs_of(recipe, digits))
     judges, columns = dict(lpips=load_lpips()), [enlarged(imresize(drawn[0], 4))]

@@ -323,8 +323,9 @@ def models() -> None:
         card, base = resolve(model), model.removesuffix("_detail")
         known = ", ".join(f"x{scale}" for scale in card.scales)
         mixed = f"; --detail blends it into {base}" if base in bundled and base != model else ""
-        pictures = read_info(card.files[-1][1]).metadata.get("pictures", "unknown")
-        typer.echo(f"{model}  {known}  generator {card.generator}, {pictures} training images{mixed}")
+        metadata = read_info(card.files[-1][1]).metadata
+        pictures, purpose = metadata.get("pictures", "unknown"), f"; {metadata['purpose']}" if "purpose" in metadata else ""
+        typer.echo(f"{model}  {known}  generator {card.generator}, {pictures} training images{mixed}{purpose}")
     typer.echo(f"auto  chooses {' or '.join(AUTO)} for each image")
 
 # %% ../nbs/cli/00_cli.ipynb #cli-export

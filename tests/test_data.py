@@ -228,14 +228,15 @@ def test_the_workflow_measures_on_what_was_not_learned(pictures, tmp_path):
 
 def test_the_workflow_takes_small_pictures(pictures, tmp_path):
     folder, full = shutil.copytree(pictures, tmp_path / "faces"), get_recipe("faces_unet_gan_small")
-    stages = [replace(stage, size=64, bs=2, epochs=1, steps=2, loss="l1") for stage in (full.stages[0], full.stages[4])]
-    tiny = replace(full, stages=stages, options={"width": 4}, critic_options={"width": 8}, n_valid=3)
+    stages = [replace(stage, size=64, bs=2, epochs=1, steps=2, loss="l1", whole=True) for stage in (full.stages[0], full.stages[-1])]
+    tiny = replace(full, stages=stages, options={"width": 4}, critic="fastai", critic_options={"width": 8}, n_valid=3, shrunk=())
     second = Recipe("second", "lr_unet", 2, (Stage(size=32, bs=2, epochs=1, steps=2),), {"width": 4}, n_valid=3)
     small = keep_out(find_pictures(folder), 3, 0)[1][0]
     Image.open(small).crop((0, 0, 52, 48)).save(small)
     with pytest.warns(UserWarning, match="1 of 3 validation images are smaller than 64 x 64"):
         table = run_workflow(tiny, folder, tmp_path / "run", upsampler=second, progress=False).table
-    assert table.pictures.tolist() == [3] * 5 and table["size"].tolist() == [64, 64, 96, 96, 96]
+    assert table.result.tolist() == ["low-res", "before gan 128", "generated"] * 2 + ["enhanced"]
+    assert table.pictures.tolist() == [3] * 7 and table["size"].tolist() == [64] * 3 + [96] * 4
     assert sorted(Image.open(f).size for f in (tmp_path / "run/generated").iterdir()) == [(48, 48), (64, 64), (64, 64)]
     assert table.psnr.min() > 12
 

@@ -146,6 +146,33 @@ def read_history(
     usual = pd.DataFrame(columns=["model", "n", "total_steps", "stage", "epoch", *_USUAL[-3:], "psnr_y"])
     return pd.concat([_run_history(run) for run in found], ignore_index=True) if found else usual
 
+# %% ../../nbs/evaluation/02_results.ipynb #results-plot-gan
+def plot_adversarial(
+    history: pd.DataFrame,  # of one run, from `read_history`
+):  # a matplotlib figure
+    "Draw losses, the critic's shares, and Y-PSNR of the stages with a critic."
+    import matplotlib.pyplot as plt
+
+    rows = history[history.train_critic.notna()]
+    starts = rows.total_steps - rows.step
+    fig, axs = plt.subplots(1, 3, figsize=(12, 2.8))
+    drawn = {
+        "losses": {"train_loss": "generator", "train_critic": "critic"},
+        "critic is right": {"critic_real": "originals", "critic_fake": "results"},
+        "Y-PSNR, dB": {"psnr_y": ""},
+    }
+    for ax, (title, names) in zip(axs, drawn.items()):
+        for name, label in names.items():
+            ax.plot(rows.total_steps, rows[name].astype(float), ".-", label=label)
+        ax.set(title=title, xlabel="step")
+        for start, message in zip(starts, rows.guard.fillna("").astype(str)):
+            for act in filter(None, message.split("; ")):
+                ax.axvline(start + int(re.search(r"\d+$", act)[0]), color="grey", lw=0.6, ls=":" if act.startswith("critic") else "--")
+    for ax in axs[:2]:
+        ax.legend(*(found[:2] for found in ax.get_legend_handles_labels()), fontsize=8)
+    fig.tight_layout()
+    return fig
+
 # %% ../../nbs/evaluation/02_results.ipynb #re5u1t15
 def _lineage_row(run: Path) -> dict:
     "Return what a table of lineage says about one training."

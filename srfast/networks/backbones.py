@@ -117,7 +117,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     return {re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", key): v for key, v in state.items()}
 
 # %% ../../nbs/networks/01_backbones.ipynb #786cc4b3
-def _load_state(net: nn.Module, path: Path) -> str:
+def load_state(net: nn.Module, path: Path) -> str:
     "Load a weights file into `net`; return 'all', or 'features' if it lacks the head."
     state = _read_state(path)
     wanted, head = net.state_dict().keys(), list(net._modules)[-1] + "."
@@ -157,7 +157,7 @@ def load_backbone(
         names = [url.rsplit("/", 1)[-1] for url in urls] + [f"{name}_features.pth"]
         path = Path(file) if file is not None else _find_file(f"{name}: no ImageNet weights found", urls, names, download)
     net = models.get_model(name, weights=None, **_OPTIONS.get(name, {}))
-    net.trained = _load_state(net, path) if path else "nothing"
+    net.trained = load_state(net, path) if path else "nothing"
     return net
 
 # %% ../../nbs/networks/01_backbones.ipynb #backbones-fire

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from fnmatch import fnmatch
 
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from .backbones import imagenet_normalize, import_torchvision
 from ..core import check_imgs, find_name
@@ -121,19 +122,22 @@ def patch_critic(
     size: int = 256,  # side of the training images, HR pixels: under 24 fewer layers; larger images always work
     depth: int = 3,  # number of halving layers; 3 sees 70 pixels, 2 sees 34, 1 sees 16
     width: int = 64,  # channels of the first layer
+    spectral: bool = False,  # True: spectral norm instead of batch norm; each image is then judged alone
 ) -> Critic:  # 2.8 M parameters; logits (N, 1, h, w)
     "Return the critic PatchGAN. Source: Isola et al. (2017), appendix 6.1.2."
     depth = _fit(size, depth, least=3)
     layers, n = [nn.Conv2d(3, width, 4, 2, padding=1), nn.LeakyReLU(0.2)], width
     for i in range(1, depth + 1):
         wider = width * min(2**i, 8)
-        conv = nn.Conv2d(n, wider, 4, 1 if i == depth else 2, padding=1, bias=False)
-        layers += [conv, nn.BatchNorm2d(wider), nn.LeakyReLU(0.2)]
+        conv = nn.Conv2d(n, wider, 4, 1 if i == depth else 2, padding=1, bias=spectral)
+        layers += [conv, *([] if spectral else [nn.BatchNorm2d(wider)]), nn.LeakyReLU(0.2)]
         n = wider
     head = nn.Conv2d(n, 1, 4, padding=1)
     for m in (*layers, head):
         if isinstance(m, nn.Conv2d):
             nn.init.normal_(m.weight, std=0.02)
+    if spectral:
+        layers, head = [spectral_norm(m) if isinstance(m, nn.Conv2d) else m for m in layers], spectral_norm(head)
     return Critic(nn.Sequential(*layers), head, min_size=3 << depth)
 
 # %% ../../nbs/networks/10_critics.ipynb #c0b11458

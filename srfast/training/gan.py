@@ -52,8 +52,9 @@ class GanStage(Stage):
     switch_below: float | None = None  # critic steps continue until its loss is below; None: one step each
     smooth: float = 0.0  # label smoothing: the target for originals is 1 - smooth
     only_critic: bool = False  # train the critic alone
-    ema: float = 0.9  # decay of the averaged weights; short, since a critic recognises a generator that lags behind
+    ema: float = 0.999  # decay of the averaged weights, which are validated and saved
     guarded: bool = True  # add a `GanGuard`
+    freeze_norm: bool = True  # the generator's batch norm keeps the statistics of earlier stages
 
     def __post_init__(self):
         super().__post_init__()
@@ -165,8 +166,10 @@ class GanTrainer(GANTrainer):
     def __init__(
         self,
         clip: float | None = None,  # largest weight of the critic (Wasserstein GAN)
+        freeze_norm: bool = True,  # the generator's batch norm keeps its statistics
     ):
         super().__init__(switch_eval=True, clip=clip)
+        self.freeze_norm = freeze_norm
 
     @property
     def gen_mode(self) -> bool:
@@ -183,6 +186,9 @@ class GanTrainer(GANTrainer):
         self._set_trainable()
         for p in (self.critic if gen_mode else self.generator).parameters():
             p.grad = None  # fastai's optimizers step every weight that has one
+        norms = [m for m in self.model.generator.modules() if isinstance(m, nn.BatchNorm2d)]
+        for norm in norms if self.freeze_norm else []:
+            norm.eval()
 
     def before_fit(self): pass  # a restart keeps the state
     def before_epoch(self): pass
@@ -385,6 +391,7 @@ def gan_learner(
     smooth: float = 0.0,  # label smoothing, with 'bce'
     gen_first: bool = False,  # begin with the generator
     clip: float | None = None,  # largest weight of the critic, with 'wgan'
+    freeze_norm: bool = True,  # the generator's batch norm keeps its statistics
     cls: type[GANLearner] = GANLearner,  # class of the learner
     **kwargs,  # of `GANLearner`: cbs, metrics, opt_func, ...
 ) -> GANLearner:  # parameter groups: the critic, then the generator's
@@ -399,7 +406,7 @@ def gan_learner(
     learn = cls(gen_learn.dls, *parts, switcher=switcher, **{"splitter": _gan_groups} | kwargs)
     learn.remove_cb(learn.gan_trainer)
     learn.model, learn.loss_func = gan, loss
-    learn.add_cb(GanTrainer(clip))
+    learn.add_cb(GanTrainer(clip, freeze_norm))
     return learn
 
 # %% ../../nbs/training/09_gan.ipynb #f0aea45e
@@ -471,6 +478,7 @@ def _gan_learner(recipe: GanRecipe, net: GanModule, split: Split, index: int, do
     cbs += [Fp16()] if net.dtype is torch.float16 else []
     parts = sr_learner(dls, net.generator, stage_loss(stage)), critic_learner(dls, net.critic)
     rules = dict(adversarial_loss=stage.adversarial_loss, smooth=stage.smooth, gen_first=net.gen_mode, opt_func=stage_optimizer(stage))
+    rules |= dict(freeze_norm=stage.freeze_norm)
     learn = gan_learner(*parts, (stage.adversarial, 1.0), Switcher(stage), cls=GanLearner, cbs=cbs, **rules)
     learn.model.dtype, learn.metrics = net.dtype, [*critic_shares(learn.model), psnr_y]
     return learn
@@ -489,6 +497,11 @@ def sampler(
         return samples
     return [*samples, _KeepWeights(run, self, stage)] + ([GanGuard(run, index)] if stage.guarded else [])
 
+# %% ../../nbs/training/09_gan.ipynb #gan-before-file
+def before_file(folder: Path, stage: Stage) -> Path:
+    "Return the file of a run with the generator's weights before an adversarial stage."
+    return folder / f"before_{stage.name.replace(' ', '_')}.safetensors"
+
 # %% ../../nbs/training/09_gan.ipynb #b6f81dac
 class _KeepWeights(Callback):
     "A callback that writes the generator's weights before a stage with a critic, and the critic's after each epoch."
@@ -500,7 +513,7 @@ class _KeepWeights(Callback):
 
     def before_fit(self):
         if is_first() and not self.checkpoint.done and not self.stage.only_critic:
-            path = self.run.path / f"before_{self.stage.name.replace(' ', '_')}.safetensors"
+            path = before_file(self.run.path, self.stage)
             self.recipe.write(self.model.generator.state_dict(), path, {"recipe": self.recipe.name, "before": self.stage.name})
 
     def after_epoch(self):

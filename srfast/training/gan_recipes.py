@@ -59,9 +59,9 @@ def _dcgan_small_stages(
     "Return stages on pixels, for the critic alone, and adversarial."
     loss = {"l1": 0.9, "consistency": consistency}
     rule = dict(momentum=0.5, adversarial_loss="hinge", loss=loss, adversarial=0.02, whole=True)
-    critic = GanStage("critic", size, 16, 1, 250, lr_max=4e-4, only_critic=True, **rule)
-    gan = GanStage("gan", size, 16, 4, 250, lr_max=2e-4, critic_lr=2.0, **rule)
-    return Stage("pixels", size, 16, 6, 250, loss="mse", whole=True), critic, gan
+    critic = GanStage("critic", size, 16, 1, 250, lr_max=2e-4, only_critic=True, **rule)
+    gan = GanStage("gan", size, 16, 20, 500, lr_max=1e-4, critic_lr=2.0, **rule)
+    return Stage("pixels", size, 16, 6, 500, whole=True), critic, gan
 
 # %% ../../nbs/training/11_gan_recipes.ipynb #0e648976
 def _dcgan_stages(
@@ -77,7 +77,7 @@ def _dcgan_recipes() -> list[GanRecipe]:  # full and small
     narrow = dict(options={"units": (96, 48), "width": 48}, critic_options={"width": 32})
     made = [DigitsGanRecipe("digits_dcgan", "dcgan", 4, _dcgan_stages(16), valid_size=16)]
     pixels, critic, gan = _dcgan_small_stages(16, consistency=2.0)
-    brief = replace(pixels, epochs=3), critic, replace(gan, epochs=10, lr_max=4e-4, adversarial=0.003)
+    brief = replace(pixels, epochs=3), critic, replace(gan, adversarial=0.003)
     made += [replace(made[0], name="digits_dcgan_small", stages=brief, **narrow)]
     for name in ("faces_dcgan", "flowers_dcgan"):
         made += [GanRecipe(name, "dcgan", 4, _dcgan_stages(64))]
@@ -98,9 +98,9 @@ def _srgan_small_recipe() -> GanRecipe:
     "Return the small variant of SRGAN."
     rule = dict(adversarial_loss="hinge", loss={"l1": 5.0, "consistency": 5.0, "feature_small": 0.4}, adversarial=0.07, whole=True)
     stages = (
-        Stage("srresnet", 64, 16, 8, 250, loss="mse", whole=True),
-        GanStage("critic", 64, 16, 1, 250, lr_max=3e-4, only_critic=True, **rule),
-        GanStage("gan", 64, 16, 5, 250, lr_max=5e-5, critic_lr=0.7, **rule),
+        Stage("srresnet", 64, 16, 8, 500, whole=True),
+        GanStage("critic", 64, 16, 1, 250, lr_max=2e-4, only_critic=True, **rule),
+        GanStage("gan", 64, 16, 20, 500, lr_max=5e-5, **rule),
     )
     narrow = dict(options={"width": 32, "depth": 8}, critic="srgan", critic_options={"width": 32})
     return GanRecipe("faces_srgan_small", "srresnet", 4, stages, **narrow)
@@ -135,26 +135,29 @@ def _unet_recipe() -> GanRecipe:
     return GanRecipe("faces_unet_gan", "unet_resnet34", 4, stages, pretrained=True, degradation=_CRAPPIFY, critic="fastai")
 
 # %% ../../nbs/training/11_gan_recipes.ipynb #b197f2bb
+_HEADS = Degradation(4, blur=(0, 1.5), method=("bicubic", "bilinear", "box"), noise=(0, 2), jpeg=(60, 95), chance=0.5)
+
+
 def _unet_small_recipe() -> GanRecipe:
     "Return the small variant of the fastai workflow."
-    config = {"l1": 0.9, "consistency": 3.5, "feature_small": 0.2}
-    mild = dict(momentum=0.5, adversarial_loss="hinge", critic_lr=4.0, switch_below=1.2, loss=config, adversarial=0.015, whole=True)
-    grown = progressive(Stage("pixels", 64, 16, 5, 250, loss="mse", whole=True), (64, 96, 128))
-    critic = GanStage("critic", 128, 8, 2, 150, 4e-4, only_critic=True, **mild)
-    gan = GanStage("gan", 128, 8, 2, 200, 5e-5, **mild)
-    stages = (*(replace(stage, bs=16 if stage.size < 128 else 8) for stage in grown), *_nogan(critic, gan))
-    rule = dict(degradation=_CRAPPIFY, critic="fastai", critic_options={"width": 32, "p": 0.0})
-    return GanRecipe("faces_unet_gan_small", "lr_unet", 4, stages, **rule)
+    pixels = Stage("pixels 64", 64, 16, 3, 500, whole=True), Stage("pixels mixed", 96, 12, 1, 500, lr_max=5e-4)
+    losses = {"l1": 3.0, "colour": 2.0, "feature_small": 0.35}
+    rule = dict(momentum=0.5, adversarial_loss="hinge", loss=losses, adversarial=0.015)
+    critic = GanStage("critic", 96, 8, 1, 200, 2e-4, only_critic=True, **rule)
+    gan = GanStage("gan", 96, 8, 7, 500, 1e-4, critic_lr=2.0, **rule)
+    larger = replace(gan, name="gan 128", size=128, bs=6, epochs=7)
+    rule = dict(degradation=_HEADS, shrunk=(0.49, 0.65, 0.65), n_valid=32, critic="patch", critic_options={"width": 32, "spectral": True})
+    return GanRecipe("faces_unet_gan_small", "lr_unet", 4, (*pixels, critic, gan, larger), {"refine": 16}, **rule)
 
 # %% ../../nbs/training/11_gan_recipes.ipynb #0bff88fa
 def _upsampler_recipes() -> list[Recipe]:  # full and small
     "Return the second U-Net, x2. Source: a study of super-resolution with GANs in fastai notebooks."
     rule = dict(loss="mse", wd=1e-3)
     full = Stage("frozen", 128, 8, 2, 200, freeze=True, **rule), Stage("free", 128, 8, 3, 200, lr_div=1000, **rule)
-    small = Stage("pixels", 96, 16, 5, 200, loss="mse")
+    small = dict(degradation=replace(_HEADS, scale=2, blur=(0, 1)), symmetries=2, n_valid=64)
     return [
         Recipe("upsampler", "unet_vgg16_bn", 2, full, pretrained=True, symmetries=2, n_valid=64),
-        Recipe("upsampler_small", "lr_unet", 2, (small,), {"width": 16}, symmetries=2, n_valid=64),
+        Recipe("upsampler_small", "lr_unet", 2, (Stage("pixels", 96, 16, 3, 400),), {"width": 16, "refine": 8}, **small),
     ]
 
 # %% ../../nbs/training/11_gan_recipes.ipynb #53bb30e2

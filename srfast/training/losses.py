@@ -91,6 +91,15 @@ def consistency_loss(
         raise ValueError(f"expected sr and lr_imgs with equal batch size and channels, got {shapes}")
     return F.l1_loss(imresize(sr, size=tuple(lr_imgs.shape[-2:]), method=method), lr_imgs)
 
+# %% ../../nbs/training/00_losses.ipynb #losses-colour
+def colour_loss(
+    sr: Tensor,  # result, (N, C, H, W)
+    hr: Tensor,  # original, same shape
+) -> Tensor:  # scalar
+    "Return the mean absolute difference of the mean colours of 8 x 8 blocks."
+    blocks = [max(1, side // 8) for side in sr.shape[-2:]]
+    return F.l1_loss(F.adaptive_avg_pool2d(sr, blocks), F.adaptive_avg_pool2d(hr, blocks))
+
 # %% ../../nbs/training/00_losses.ipynb #e458a298
 def takes_lr(
     loss: Callable,  # loss(sr, hr) -> scalar, perhaps with lr_imgs=
@@ -288,6 +297,7 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
     "tv": tv_loss,
     "tv_l1": partial(tv_loss, squared=False),
     "consistency": consistency_loss,
+    "colour": colour_loss,
     "luma": luma_loss,
 }
 

@@ -21,7 +21,7 @@ from PIL import Image
 
 from ..core import to_tensor, to_uint8, whole_file
 from ..data.pairs import Pair, find_pictures, make_pair, middle_of, read_pairs, read_rgb, shrink_to
-from .gan import GanRecipe
+from .gan import GanRecipe, before_file
 from ..images.metrics import l1, ms_ssim, mse, psnr
 from .recipes import get_recipe
 from ..images.resize import imresize
@@ -59,19 +59,32 @@ class Workflow(NamedTuple):
 
     run: Run  # of the generator
     upsampler: Run  # of the second U-Net
-    table: "pandas.DataFrame"  # noqa: F821  # metrics of low-res, generated and enhanced images
+    table: "pandas.DataFrame"  # noqa: F821  # metrics of low-res images and of the results of every stage
 
 # %% ../../nbs/training/13_workflow.ipynb #23b9398a
-def _enlarge(model: Path, imgs: list[np.ndarray], folder: Path, names: list[str]) -> list[np.ndarray]:
-    "Return the results of a network, and write them to `folder`."
-    net, made = load_generator(model), []
+def _enlarge(model: Path, imgs: list[np.ndarray]) -> list[np.ndarray]:
+    "Return the results of a network."
+    net = load_generator(model)
+    with torch.no_grad():
+        return [to_uint8(net(to_tensor(img))) for img in imgs]
+
+# %% ../../nbs/training/13_workflow.ipynb #workflow-write
+def _write_imgs(imgs: list[np.ndarray], folder: Path, names: list[str]) -> None:
+    "Write images as PNG files."
     folder.mkdir(parents=True, exist_ok=True)
     for name, img in zip(names, imgs):
-        with torch.no_grad():
-            made.append(to_uint8(net(to_tensor(img))))
         with whole_file(folder / f"{name}.png") as tmp:
-            Image.fromarray(made[-1]).save(tmp)
-    return made
+            Image.fromarray(img).save(tmp)
+
+# %% ../../nbs/training/13_workflow.ipynb #workflow-results
+def _results(recipe: GanRecipe, out: Path, lr_imgs: list[np.ndarray]) -> dict[str, list[np.ndarray]]:
+    "Return bicubic results, those of the generator before each adversarial stage and at the end, and those of the up-sampler."
+    imgs = {"low-res": [imresize(img, recipe.scale) for img in lr_imgs]}
+    for stage in recipe.stages:
+        if (file := before_file(out, stage)).exists():
+            imgs[f"before {stage.name}"] = _enlarge(file, lr_imgs)
+    imgs["generated"] = _enlarge(out, lr_imgs)
+    return imgs | {"enhanced": _enlarge(out / "upsampler", imgs["generated"])}
 
 # %% ../../nbs/training/13_workflow.ipynb #83b2039c
 def run_workflow(
@@ -89,18 +102,18 @@ def run_workflow(
         each.check_sizes(data)
     run = train(recipe, data, out, **kwargs)
     second = train(upsampler, data, out / "upsampler", **kwargs)
-    side = recipe.stages[-1].size
+    side = max(stage.size for stage in recipe.stages)
     pairs, large = (kept_out(recipe, data, size) for size in (side, side * 3 // 2))
-    imgs = {"low-res": [imresize(pair.lr_img, size=pair.hr.shape[:2]) for pair in pairs.values()]}
-    imgs["generated"] = _enlarge(out, [pair.lr_img for pair in pairs.values()], out / "generated", list(pairs))
-    imgs["enhanced"] = _enlarge(out / "upsampler", imgs["generated"], out / "enhanced", list(pairs))
+    imgs = _results(recipe, out, [pair.lr_img for pair in pairs.values()])
+    for name in ("generated", "enhanced"):
+        _write_imgs(imgs[name], out / name, list(pairs))
     rows = _rows(imgs, *([pair.hr for pair in some.values()] for some in (pairs, large)))
     return Workflow(run, second, _write_table(rows, out / "table.csv"))
 
 # %% ../../nbs/training/13_workflow.ipynb #27148233
 def _rows(imgs: dict[str, list[np.ndarray]], originals: list[np.ndarray], large: list[np.ndarray]) -> list[dict]:
     "Return the rows of the table: at the generator's size, then at that of `large`."
-    rows = [_row(name, imgs[name], originals) for name in ("low-res", "generated")]
+    rows = [_row(name, some, originals) for name, some in imgs.items() if name != "enhanced"]
     for name, some in imgs.items():
         rows.append(_row(name, [imresize(img, size=hr.shape[:2]) for img, hr in zip(some, large)], large))
     return rows

@@ -102,7 +102,7 @@ def _options(models: dict[str, ModelCard]):
     )
 
 # %% ../../nbs/web/03_page.ipynb #aad80478
-_PURPOSES = {"auto": "choose for me", "fast": "quickest", "photo_real": "noisy or compressed photos"}
+_PURPOSES = {"auto": "choose for me", "faces": "small faces, synthesised", "fast": "quickest", "photo_real": "noisy or compressed photos"}
 
 # %% ../../nbs/web/03_page.ipynb #f2bf1927
 def _model_group(title: str, cards: list[ModelCard]):

@@ -6,6 +6,7 @@
 __all__ = ['HookFreeUnet', 'unet', 'lr_unet']
 
 # %% ../../../nbs/networks/07_unet.ipynb #4283417c
+import sys
 import warnings
 from contextlib import suppress
 from importlib import import_module
@@ -16,12 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, remove_spectral_norm, remove_weight_norm
 
-from ..backbones import IMAGENET_MEAN, IMAGENET_STD, import_torchvision, load_backbone, plain_trunk
+from ..backbones import IMAGENET_MEAN, IMAGENET_STD, import_torchvision, load_backbone, load_state, plain_trunk
 from ...core import find_name
 from ..layers import BicubicSkip
 
 # %% ../../../nbs/networks/07_unet.ipynb #1c4dc4b4
-_HEAD = ("avgpool", "global_pool", "classifier", "fc", "head")  # first layers of a classification head
+_HEAD = ("avgpool", "conv_head", "global_pool", "classifier", "fc", "head")  # first layers of a classification head
 _SIDE = 64  # HR pixels: the size at which U-Nets are built; below it the deepest skips vanish
 
 
@@ -64,8 +65,8 @@ def _take_apart(trunk: nn.Sequential) -> nn.Sequential:
     return trunk if len(parts) == len(trunk) else _take_apart(nn.Sequential(*parts))
 
 # %% ../../../nbs/networks/07_unet.ipynb #ca25922d
-def _timm_model(name: str, pretrained: bool) -> nn.Module:
-    "Create a timm model; raise `ImportError` with the install command if timm or torchvision is missing."
+def _timm_model(name: str, pretrained: bool, file: str | Path | None) -> nn.Module:
+    "Create a timm model, with weights of `file` if given; raise `ImportError` with the install command if timm or torchvision is missing."
     try:
         with suppress(ImportError):  # timm imports torchvision itself, and then says that it is missing
             import_torchvision()
@@ -74,7 +75,10 @@ def _timm_model(name: str, pretrained: bool) -> nn.Module:
         message = f"encoder 'timm/{name}' needs {e.name}: pip install timm, or use an encoder of torchvision such as resnet34"
         raise ImportError(message, name=e.name) from None
     find_name(name.split(".")[0], timm.list_models(), "timm encoder")
-    return timm.create_model(name, pretrained=pretrained)
+    model = timm.create_model(name, pretrained=pretrained and file is None)
+    if pretrained and file is not None:
+        load_state(model, Path(file))
+    return model
 
 # %% ../../../nbs/networks/07_unet.ipynb #unet-torchvision-model
 def _torchvision_model(name: str, pretrained: bool, file: str | Path | None) -> nn.Module:
@@ -91,11 +95,11 @@ def unet_encoder(
     name: str,  # torchvision's name (resnet34, vgg16_bn, ...), or `timm/` and timm's name
     pretrained: bool = True,  # True: ImageNet weights
     *,
-    file: str | Path | None = None,  # weights file for torchvision's; None: searched, then downloaded
+    file: str | Path | None = None,  # weights file with the names of torchvision or timm; None: searched, then downloaded
 ) -> nn.Sequential:  # takes ImageNet-normalised (N, 3, H, W); its parts scale it down step by step
     "Return a classification network without its head; raise `ValueError` if it is no chain of convolutions."
     if name.startswith("timm/"):
-        model = _timm_model(name.removeprefix("timm/"), pretrained)
+        model = _timm_model(name.removeprefix("timm/"), pretrained, file)
     else:
         model = _torchvision_model(name, pretrained, file)
     try:
@@ -326,7 +330,9 @@ def _from_layers(
 
 # %% ../../../nbs/networks/07_unet.ipynb #unet-build
 def _build(encoder: nn.Sequential, n_out: int, weight_norm: bool = False, **options) -> _SkipUnet:
-    "Build a hook-free U-Net on `encoder`, in training mode: fastai's, or without fastai or torchvision of the same layers."
+    "Build a hook-free U-Net on `encoder`, in training mode: fastai's if fastai is loaded, as in training, else of the same layers."
+    if "fastai" not in sys.modules:  # upscaling is not to load it
+        return _from_layers(encoder, n_out, weight_norm, **options).train()
     try:
         import_torchvision()  # fastai imports it
         modules = import_module("fastai.vision.models.unet"), import_module("fastai.layers")
@@ -451,6 +457,14 @@ def _without_batchnorm(net: nn.Module) -> nn.Module:
                 setattr(part, name, nn.Identity())
     return net
 
+# %% ../../../nbs/networks/07_unet.ipynb #unet-refining
+def _refining(width: int, last: nn.Conv2d, copies: int) -> nn.Sequential:
+    "Return two convolutions for a pixel shuffle of `width` channels; make the outputs of `last` equal, `copies` at a time."
+    last.weight.data = last.weight.data[::copies].repeat_interleave(copies, 0)
+    last.bias.data = last.bias.data[::copies].repeat_interleave(copies, 0)
+    first, second = nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, 3, 3, padding=1)
+    return nn.Sequential(first, nn.LeakyReLU(0.2), second)
+
 # %% ../../../nbs/networks/07_unet.ipynb #642b31fe
 class LRUnet(nn.Module):
     "U-Net before the enlargement, with a bicubic skip: (N, 3, H, W) to (N, 3, H scale, W scale)."
@@ -459,24 +473,30 @@ class LRUnet(nn.Module):
         self,
         scale: int = 4,  # enlargement
         width: int = 32,  # channels at full size; 2 and 4 times as many at half and quarter size
+        refine: int = 0,  # channels of two convolutions after the enlargement, which remove its grid; 0: none
     ):
         super().__init__()
         self.scale, self.multiple = scale, 4
-        self.net = _without_batchnorm(_build(_small_encoder(width), 3 * scale**2))
+        self.net = _without_batchnorm(_build(_small_encoder(width), (refine or 3) * scale**2))
         self.skip = BicubicSkip(scale)
+        self.refine = _refining(refine, self.net.layers[-2][0], scale**2) if refine else None
         with torch.no_grad():
-            for parameter in self.net.layers[-2].parameters():
+            for parameter in (self.refine[-1] if refine else self.net.layers[-2]).parameters():
                 parameter.mul_(0.1)
 
     def forward(self, lr_imgs: Tensor) -> Tensor:  # (N, 3, H, W) in [0, 1]
         "Enlarge; values may leave [0, 1] slightly at edges."
         x = _crop(self.net(_pad_to(lr_imgs - 0.5, self.multiple)), *lr_imgs.shape[-2:])
-        return F.pixel_shuffle(x.to(lr_imgs.dtype) + self.skip(lr_imgs), self.scale)
+        if self.refine is None:
+            return F.pixel_shuffle(x.to(lr_imgs.dtype) + self.skip(lr_imgs), self.scale)
+        large = self.refine(F.pixel_shuffle(x, self.scale))
+        return large.to(lr_imgs.dtype) + F.pixel_shuffle(self.skip(lr_imgs), self.scale)
 
 # %% ../../../nbs/networks/07_unet.ipynb #5281e58d
 def lr_unet(
     scale: int = 4,  # enlargement
     width: int = 32,  # channels at full size
+    refine: int = 0,  # channels of two convolutions after the enlargement; 0: none
 ) -> LRUnet:  # 1.35 M parameters at x4; 3.03 M at width 48
     "Return the U-Net that works on the small image."
-    return LRUnet(scale, width)
+    return LRUnet(scale, width, refine)
