@@ -211,7 +211,7 @@ def read(
         message = "low-resolution images are given: synthetic pages and shrunk copies are left out"
         warnings.warn(message, stacklevel=3)
         return split
-    return split.with_drawn(self.drawn).with_shrunk(self.shrunk, self.stages[-1].size)
+    return split.with_drawn(self.drawn).with_shrunk(self.shrunk, min(stage.size for stage in self.stages))
 
 # %% ../../nbs/training/07_trainer.ipynb #8b2778cd
 @patch
