@@ -367,6 +367,8 @@ def batch(
     quality: Annotated[Optional[int], typer.Option(min=1, max=100, help="Quality of JPEG, WebP and AVIF; default: 95, AVIF 90.")] = None,
     background: Annotated[Optional[str], typer.Option(help="Colour behind transparent pixels, such as white.")] = None,
     max_pixels: Annotated[Optional[str], typer.Option(help="Most pixels of an image and of a result, such as 500MP.")] = None,
+    strip: Annotated[Optional[str], typer.Option(help="Leave out metadata: gps (where it was taken), or all.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse images of which something would be lost.")] = False,
     suffix: Annotated[Optional[str], typer.Option(help="End of the names of results; default: _x4 for scale 4.")] = None,
     include: Annotated[Optional[list[str]], typer.Option(help="Only names that match, such as '*.jpg'; may be repeated.")] = None,
     exclude: Annotated[Optional[list[str]], typer.Option(help="No names that match; may be repeated.")] = None,
@@ -385,6 +387,7 @@ def batch(
     settings = dict(tile=_parse_tile(tile), device=device, precision=precision, consistent=consistent, ensemble=ensemble, detail=detail)
     most = max_pixels and _amount(max_pixels)
     writing = dict(format=format, quality=quality, background=background, suffix=suffix, max_pixels_in=most, max_pixels_out=most)
+    writing |= dict(strip=_parse_strip(strip), strict=strict)
     choice = dict(include=include or (), exclude=exclude or (), shard=shard, retry_failed=retry_failed, force=force, dry_run=dry_run)
     running = dict(workers=workers, engine=engine, in_flight=in_flight and _amount(in_flight), seconds=seconds, watch=2 if watch else None)
     raise typer.Exit(_batch([src], dst, **target, **settings, **writing, **choice, **running))

@@ -457,6 +457,8 @@ def batch(
     format: str | None = None,  # of all results, such as 'webp'; None: that of each image
     quality: int | None = None,  # of JPEG, WebP and AVIF, 1 to 100
     background: str | tuple[int, int, int] | None = None,  # colour behind transparent pixels
+    strip: bool | str = False,  # leave metadata out: True all of it, 'gps' only where the picture was taken
+    strict: bool = False,  # record images of which something would be lost as failed
     suffix: str | None = None,  # end of the names of results, before the dot; None: '_x4' for scale 4
     include: Iterable[str] = (),  # only names that match one of these patterns
     exclude: Iterable[str] = (),  # no names that match one of these patterns
@@ -475,10 +477,11 @@ def batch(
     "Upscale all images of `src` into `dst`; a second call does what is missing, has changed, or was interrupted."
     sources = (src,) if isinstance(src, (str, os.PathLike)) else tuple(src)
     target = dict(scale=scale, size=size, width=width, height=height, longest=longest)
-    writing = dict(background=background and parse_color(background), quality=quality)
+    writing = dict(background=background and parse_color(background), quality=quality, strip=strip, strict=strict)
     asked = format and format_suffix(format)
     writing_options(asked or ".jpg", quality)
     options = dict(tile=tile, device=device, precision=precision, consistent=consistent, ensemble=ensemble, detail=detail)
+    options |= dict(strict=strict)
     settings = _settings(model, options | dict(max_pixels_in=max_pixels_in, max_pixels_out=max_pixels_out), target, writing, bool(asked))
     most, memory = _capacity(find_name(engine, ("local", "ray"), "engine"), settings)
     workers = _whole("workers", workers or most)
