@@ -267,6 +267,7 @@ def upscale(
     consistent: Annotated[bool, typer.Option("--consistent", help="Make the result match the input when scaled back down.")] = False,
     ensemble: Annotated[bool, typer.Option("--ensemble", help="Average 8 flips and rotations: better, 4 to 8 times slower.")] = False,
     detail: Annotated[float, typer.Option(help="0 = faithful, 1 = sharpest, with synthesised detail.")] = 0,
+    strength: Annotated[float, typer.Option(help="Of photo_real: 1 = restore in full, 0 = as photo, which keeps noise.")] = 1,
     format: Annotated[Optional[str], typer.Option(help="Format of results, such as jpeg or tiff; default: by the name.")] = None,
     quality: Annotated[Optional[int], typer.Option(min=1, max=100, help="Quality of JPEG, WebP and AVIF; default: 95, AVIF 90.")] = None,
     background: Annotated[Optional[str], typer.Option(help="Colour behind transparent pixels, such as white.")] = None,
@@ -282,7 +283,7 @@ def upscale(
 
     target = dict(scale=check_scale(scale), size=_parse_size(size), width=width, height=height, longest=longest)
     settings = dict(tile=_parse_tile(tile), device=device, precision=precision, consistent=consistent, ensemble=ensemble)
-    settings |= dict(detail=detail, strict=strict)
+    settings |= dict(detail=detail, strength=strength, strict=strict)
     writing = dict(background=background and parse_color(background), quality=quality, strip=_parse_strip(strip), strict=strict)
     mark = size or next((f"{name[0]}{target[name]}" for name in ("width", "height", "longest") if target[name]), f"x{scale:g}")
     most, pictures = max_pixels and _amount(max_pixels), list(dict.fromkeys(pictures))
@@ -363,12 +364,13 @@ def batch(
     consistent: Annotated[bool, typer.Option("--consistent", help="Make results match the images when scaled back down.")] = False,
     ensemble: Annotated[bool, typer.Option("--ensemble", help="Average 8 flips and rotations: better, 4 to 8 times slower.")] = False,
     detail: Annotated[float, typer.Option(help="0 = faithful, 1 = sharpest, with synthesised detail.")] = 0,
+    strength: Annotated[float, typer.Option(help="Of photo_real: 1 = restore in full, 0 = as photo, which keeps noise.")] = 1,
     format: Annotated[Optional[str], typer.Option(help="Format of results, such as webp; default: that of each image.")] = None,
     quality: Annotated[Optional[int], typer.Option(min=1, max=100, help="Quality of JPEG, WebP and AVIF; default: 95, AVIF 90.")] = None,
     background: Annotated[Optional[str], typer.Option(help="Colour behind transparent pixels, such as white.")] = None,
-    max_pixels: Annotated[Optional[str], typer.Option(help="Most pixels of an image and of a result, such as 500MP.")] = None,
     strip: Annotated[Optional[str], typer.Option(help="Leave out metadata: gps (where it was taken), or all.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse images of which something would be lost.")] = False,
+    max_pixels: Annotated[Optional[str], typer.Option(help="Most pixels of an image and of a result, such as 500MP.")] = None,
     suffix: Annotated[Optional[str], typer.Option(help="End of the names of results; default: _x4 for scale 4.")] = None,
     include: Annotated[Optional[list[str]], typer.Option(help="Only names that match, such as '*.jpg'; may be repeated.")] = None,
     exclude: Annotated[Optional[list[str]], typer.Option(help="No names that match; may be repeated.")] = None,
@@ -384,10 +386,10 @@ def batch(
 ) -> None:
     "Upscale a folder, a bucket or a list of images. Run the same command again to go on."
     target = dict(scale=scale, size=_parse_size(size), width=width, height=height, longest=longest, model=model)
-    settings = dict(tile=_parse_tile(tile), device=device, precision=precision, consistent=consistent, ensemble=ensemble, detail=detail)
+    settings = dict(tile=_parse_tile(tile), device=device, precision=precision, consistent=consistent, ensemble=ensemble)
+    settings |= dict(detail=detail, strength=strength, strict=strict, strip=_parse_strip(strip))
     most = max_pixels and _amount(max_pixels)
     writing = dict(format=format, quality=quality, background=background, suffix=suffix, max_pixels_in=most, max_pixels_out=most)
-    writing |= dict(strip=_parse_strip(strip), strict=strict)
     choice = dict(include=include or (), exclude=exclude or (), shard=shard, retry_failed=retry_failed, force=force, dry_run=dry_run)
     running = dict(workers=workers, engine=engine, in_flight=in_flight and _amount(in_flight), seconds=seconds, watch=2 if watch else None)
     raise typer.Exit(_batch([src], dst, **target, **settings, **writing, **choice, **running))
@@ -473,6 +475,9 @@ def train(
     seed: Annotated[Optional[int], typer.Option(min=0, help="Seed of the split, the weights and the patches.")] = None,
     precision: Annotated[Optional[str], typer.Option(help="float32, bf16, float16 or auto.")] = None,
     drawn: Annotated[Optional[int], typer.Option(min=0, help="Synthetic pages of text to add; default: 0, or the recipe's.")] = None,
+    teacher: Annotated[Optional[str], typer.Option(help="Imitate this model: bundled name, weights file or run folder.")] = None,
+    teacher_crops: Annotated[Optional[int], typer.Option(min=1, help="Crops that the teacher upscales; default: 1000.")] = None,
+    teacher_mix: Annotated[Optional[float], typer.Option(help="Fraction of the original in what is imitated, 0 to 1.")] = None,
     init: Annotated[Optional[str], typer.Option(help="Start from these weights: bundled model, file or run folder.")] = None,
     stages: Annotated[Optional[str], typer.Option(help="Run only these stages of the recipe, such as critic,gan.")] = None,
     show: Annotated[Optional[list[Path]], typer.Option(help="Image for RUN/samples; may be given several times.")] = None,
@@ -489,7 +494,7 @@ def train(
     plan = get_recipe(recipe, scale) if recipe else recipe_for(generator or "house", scale or 4)
     plan = plan.only(_words(stages)) if stages else plan
     stage = dict(epochs=epochs, steps=steps, size=size, bs=bs, lr_max=lr_max, loss=_parse_loss(loss))
-    plan = adjust(plan, **stage, seed=seed, precision=precision, drawn=drawn)
+    plan = adjust(plan, **stage, seed=seed, precision=precision, drawn=drawn, teacher=_teacher(teacher, teacher_crops, teacher_mix))
     plan = _resized(plan, sizes) if sizes else plan
     if len(data) > 2:
         raise ValueError(f"expected one folder or set, or two folders (LR, HR), got {len(data)}")
@@ -533,6 +538,17 @@ def workflow(
     except KeyboardInterrupt as e:
         raise _Stopped(str(e) or "stopped") from None
     typer.echo(found.table.to_string(index=False))
+
+# %% ../nbs/cli/00_cli.ipynb #cli-teacher
+def _teacher(model: str | None, crops: int | None, mix: float | None):
+    "Return the `Teacher` of a recipe, None without a model."
+    if model is None:
+        if crops or mix:
+            raise ValueError("--teacher-crops and --teacher-mix need --teacher")
+        return None
+    from srfast.training.distill import Teacher
+
+    return Teacher(model, crops or 1000, mix or 0.0)
 
 # %% ../nbs/cli/00_cli.ipynb #c0a1w0rd
 def _words(text: str) -> list[str]:
@@ -579,23 +595,29 @@ def _need_web() -> None:
     "Raise `ValueError` naming the extra to install if a package is missing."
     from importlib.util import find_spec
 
-    missing = [name for name in ("fasthtml", "uvicorn", "python_multipart") if find_spec(name) is None]
+    missing = [name for name in ("fasthtml", "uvicorn", "python_multipart", "prometheus_client") if find_spec(name) is None]
     if missing:
         raise ValueError(f"the web page needs {', '.join(missing)}: pip install 'srfast[web]'")
 
 # %% ../nbs/cli/00_cli.ipynb #a9b1c0de
 @app.command("app")
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0: every address of this computer.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0: every address; unix:PATH: a socket.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one.")] = 8000,
     models: Annotated[Optional[Path], typer.Option(exists=True, file_okay=False, help="Folder with your own runs and weights.")] = None,
     token: Annotated[Optional[str], typer.Option(envvar="SRFAST_TOKEN", help="Access token required from clients.")] = None,
     origin: Annotated[Optional[list[str]], typer.Option(help="Another site whose pages may use it, such as https://example.org.")] = None,
+    allowed_host: Annotated[Optional[list[str]], typer.Option(help="Another name of this server; *: any.")] = None,
+    proxy: Annotated[Optional[list[str]], typer.Option(help="Address of a proxy that tells the client's in X-Forwarded-For.")] = None,
+    root_path: Annotated[str, typer.Option(help="Path in front of all paths, such as /srfast.")] = "",
+    access_log: Annotated[bool, typer.Option("--access-log", help="Log every request, not only refused ones.")] = False,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Log as JSON.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, xpu or auto.")] = "auto",
     workers: Annotated[int, typer.Option(min=1, help="Images upscaled at the same time.")] = 1,
     max_upload: Annotated[str, typer.Option(help="Most bytes of an upload.")] = "20MB",
     max_in: Annotated[str, typer.Option(help="Most pixels of an image.")] = "24MP",
     max_out: Annotated[str, typer.Option(help="Most pixels of a result.")] = "100MP",
+    memory: Annotated[str, typer.Option(help="Most bytes of memory for one image (Linux, without a GPU).")] = "3GB",
     queue: Annotated[int, typer.Option(min=1, help="Most images in the queue.")] = 32,
     per_client: Annotated[int, typer.Option(min=1, help="Most images of one client in the queue.")] = 8,
     seconds: Annotated[float, typer.Option(min=1, help="Most seconds for one image.")] = 600,
@@ -606,9 +628,11 @@ def serve(
     from srfast.web.jobs import Limits
     from srfast.web.serve import serve
 
-    amounts = dict(max_upload=_amount(max_upload), max_pixels_in=_amount(max_in), max_pixels_out=_amount(max_out))
+    amounts = dict(max_upload=_amount(max_upload), max_pixels_in=_amount(max_in), max_pixels_out=_amount(max_out), memory=_amount(memory))
     limits = Limits(**amounts, queue=queue, per_client=per_client, seconds=seconds, keep=keep)
-    serve(host, port, limits=limits, models=models, token=token, origins=origin or (), device=device, workers=workers)
+    names = dict(origins=origin or (), allowed_hosts=allowed_host or (), proxies=proxy or (), root_path=root_path)
+    logs = dict(access_log=access_log, log_json=log_json)
+    serve(host, port, limits=limits, models=models, token=token, **names, **logs, device=device, workers=workers)
 
 # %% ../nbs/cli/00_cli.ipynb #bf21416b
 class _Stopped(Exception):

@@ -452,13 +452,14 @@ def batch(
     consistent: bool = False,  # make results match the images when scaled back down
     ensemble: bool = False,  # average 8 flips and rotations: better, 4 to 8 times slower
     detail: float = 0.0,  # 0 = faithful, 1 = sharpest, with synthesised detail
+    strength: float = 1.0,  # of restoration: 1 = in full, 0 = as `photo`, which keeps noise and artefacts
     max_pixels_in: int | None = None,  # limit for all frames of an image
     max_pixels_out: int | None = None,  # limit for all frames of a result
     format: str | None = None,  # of all results, such as 'webp'; None: that of each image
     quality: int | None = None,  # of JPEG, WebP and AVIF, 1 to 100
     background: str | tuple[int, int, int] | None = None,  # colour behind transparent pixels
-    strip: bool | str = False,  # leave metadata out: True all of it, 'gps' only where the picture was taken
-    strict: bool = False,  # record images of which something would be lost as failed
+    strip: str | bool = False,  # 'gps': leave out where a photograph was taken; True: leave out all metadata
+    strict: bool = False,  # fail an image of which something would be lost, instead of a warning
     suffix: str | None = None,  # end of the names of results, before the dot; None: '_x4' for scale 4
     include: Iterable[str] = (),  # only names that match one of these patterns
     exclude: Iterable[str] = (),  # no names that match one of these patterns
@@ -480,8 +481,8 @@ def batch(
     writing = dict(background=background and parse_color(background), quality=quality, strip=strip, strict=strict)
     asked = format and format_suffix(format)
     writing_options(asked or ".jpg", quality)
-    options = dict(tile=tile, device=device, precision=precision, consistent=consistent, ensemble=ensemble, detail=detail)
-    options |= dict(strict=strict)
+    options = dict(tile=tile, device=device, precision=precision, consistent=consistent, ensemble=ensemble)
+    options |= dict(detail=detail, strength=strength, strict=strict)
     settings = _settings(model, options | dict(max_pixels_in=max_pixels_in, max_pixels_out=max_pixels_out), target, writing, bool(asked))
     most, memory = _capacity(find_name(engine, ("local", "ray"), "engine"), settings)
     workers = _whole("workers", workers or most)

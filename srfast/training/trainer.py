@@ -143,6 +143,7 @@ class Recipe:
     colors: bool = False  # exchange the colour channels of patches at random
     drawn: int = 0  # number of synthetic pages added to the training images at each scale
     shrunk: tuple[float, ...] = ()  # also train on each image at these fractions of its size, antialiased
+    teacher: Any = None  # a `Teacher`, whose outputs are imitated instead of the originals (see 14_distill)
 
     def __post_init__(self):
         object.__setattr__(self, "stages", Stages(self.stages))
@@ -151,6 +152,8 @@ class Recipe:
         if self.n_valid < 1 or self.valid_size < 16 or not 0 <= self.ema < 1:
             message = f"{self.n_valid}, {self.valid_size}, {self.ema}"
             raise ValueError(f"expected n_valid from 1, valid_size from 16 and ema in [0, 1), got {message}")
+        if self.teacher is not None and not hasattr(self.teacher, "prepare"):
+            raise TypeError(f"teacher: expected Teacher(model), got {self.teacher!r}")
 
     @property
     def side(self) -> int | None:
@@ -412,6 +415,8 @@ def _run_stages(run: Run, recipe: Recipe, net: nn.Module, split: Split, config: 
     net.load_state_dict(from_first(net.state_dict()))
     net = net.to(device, memory_format=torch.channels_last)
     metadata = dict(recipe=recipe.name, **split.metadata, seed=recipe.seed, device=device, init=config["init"])
+    if teacher := config["recipe"].get("teacher"):
+        metadata |= {"teacher": teacher["model"]}
     for index in range(checkpoint["stage"], len(recipe.stages)):
         if not _run_stage(run, recipe, index, net, split, checkpoint, metadata, options):
             raise KeyboardInterrupt(f"stopped; run the same call again to resume from {run.path}")
@@ -460,16 +465,19 @@ def train(
 ) -> Run:  # its weights can be used at once: `upscale(img, model=out)`
     "Train `recipe` on the images in `data`, or resume the run in `out`. When stopped, save and raise `KeyboardInterrupt`."
     run, device, recipe = Run(out), pick_device(device), recipe.only(stages) if stages else recipe
+    told = recipe  # what run.json says
+    if recipe.teacher is not None:
+        told, recipe, data = recipe.teacher.prepare(recipe, data, run.path, device, progress)
     set_seed(recipe.seed)
     net = recipe.create()
     recipe.check_sizes(data)  # from the headers: reading may take minutes
     split = recipe.read(data)
     for index in range(len(recipe.stages)):
         recipe.learner(net, split, index).create_opt()  # finds errors of later stages before the first starts
-    config = dict(recipe=_as_data(recipe), data=split.fingerprint, init=str(init) if init else None)
+    config = dict(recipe=_as_data(told), data=split.fingerprint, init=str(init) if init else None)
     check_same(run, config)
     _check_model(run, recipe)
-    options = _Options(recipe.samples(samples) or split.valid, checkpoint_minutes, progress, cbs)
+    options = _Options(told.samples(samples) or split.valid, checkpoint_minutes, progress, cbs)
     if init and load_checkpoint(run) is None:
         recipe.start(net, init)
     with joined(device) as device:
