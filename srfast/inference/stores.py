@@ -25,7 +25,8 @@ from ..core import ImageError
 from ..images.write import WRITABLE
 
 # %% ../../nbs/inference/10_stores.ipynb #st000006
-SUFFIXES = frozenset((*WRITABLE, ".heic", ".heif", ".hif", ".pgm", ".pbm", ".pnm"))
+_READ_ONLY = ".jp2 .j2k .j2c .jpx .tga .ico .psd .jxl .exr".split()
+SUFFIXES = frozenset((*WRITABLE, ".heic", ".heif", ".hif", ".pgm", ".pbm", ".pnm", *_READ_ONLY))
 
 @dataclass(frozen=True)
 class Found:
