@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from .._torchvision import torchvision  # noqa: F401, so that `from fastai.vision.all import *` works beside a CPU build of torch
 from fastai.callback.core import Callback
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastcore.basics import listify, patch
 from torch import Tensor, nn
 
+from .._torchvision import torchvision  # noqa: F401, so that `from fastai.vision.all import *` works beside a CPU build of torch
 from ..core import ImageError, find_name, pick_device, set_seed, training_dtype
 from ..data.given import given_split, is_given
 from ..data.loaders import PatchLoader, n_workers, patch_dataloaders
