@@ -24,7 +24,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, PngImagePlugin
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 MAX_IN, MAX_OUT, SCALE, SECONDS = 65536, 262144, 2, 20
 FIXED, PER_PIXEL = 16 << 20, 64  # the promise: bytes beside a warm process, bytes a pixel read or made
@@ -43,7 +43,7 @@ def encoded(img, kind, **options) -> bytes:
 
 
 def originals() -> dict:
-    """Name -> bytes: twenty small pictures of ten formats, with much that a file can carry."""
+    """Name -> bytes: 25 small pictures of thirteen formats, with much that a file can carry."""
     import tifffile
     from skimage import data
 
@@ -63,6 +63,11 @@ def originals() -> dict:
     tiff16, tiffloat = io.BytesIO(), io.BytesIO()
     tifffile.imwrite(tiff16, deep, photometric="rgb", compression="zlib", predictor=True)
     tifffile.imwrite(tiffloat, photo[..., 0] / np.float32(255))
+    tiff_be, fields = io.BytesIO(), struct.pack("<3I", 0xF00, 0xF0, 0xF)
+    tifffile.imwrite(tiff_be, photo[..., 0].astype(">i2") * 100, compression="zlib", byteorder=">", tile=(16, 16))
+    words = (photo.astype(np.uint16) >> 4 << [8, 4, 0]).sum(-1)[::-1].astype("<u2")
+    head = struct.pack("<IiiHHIIiiII", 40, *photo.shape[1::-1], 1, 16, 3, 0, 0, 0, 0, 0) + fields
+    psd = struct.pack(">4sH6xHIIHH8xI2x", b"8BPS", 1, 3, *photo.shape[:2], 8, 3, 0) + np.moveaxis(photo, -1, 0).tobytes()
     return {
         "png": encoded(rgb, "PNG", pnginfo=text, **carried),
         "png_palette": encoded(rgb.quantize(16), "PNG", transparency=bytes(range(0, 256, 16))),
@@ -82,7 +87,12 @@ def originals() -> dict:
         "tiff_float": tiffloat.getvalue(),
         "tiff_pages": encoded(rgb, "TIFF", save_all=True, append_images=[grey.copy(), rgba.copy()]),
         "bmp": encoded(rgb, "BMP", dpi=(72, 72)),
+        "bmp_fields": b"BM" + struct.pack("<IHHI", 0, 0, 0, 14 + len(head)) + head + words.tobytes(),
+        "ico": encoded(rgba, "ICO", sizes=[rgba.size], bitmap_format="bmp"),
+        "jpeg_2000": encoded(rgba, "JPEG2000", irreversible=False),
         "ppm": encoded(rgb, "PPM"),
+        "psd": psd,
+        "tiff_signed": tiff_be.getvalue(),
         "avif": encoded(rgba, "AVIF", quality=60, exif=exif),
     }
 
@@ -149,18 +159,59 @@ def has_right_sums(data: bytes) -> bool:
     return data[:4] != b"\x89PNG" or with_right_sums(data) == data
 
 
+def field_fault(data: bytes) -> str:
+    """What is wrong with what `read_img` finds in a BMP with bit fields, by a reading of its own, value by value."""
+    from srfast import read_img
+
+    start, w, h, bits = struct.unpack_from("<10xI4xii2xH", data)
+    masks, size = struct.unpack_from("<3I", data, 54), bits // 8
+    stride, img = (w * size + 3) // 4 * 4, read_img(data)
+    seen = np.asarray(img.convert("RGB"))
+    if seen.shape[:2] != (abs(h), w): return "another size than the header says"
+    for y, x in np.ndindex(*seen.shape[:2]):
+        at = start + stride * (y if h < 0 else h - 1 - y) + size * x
+        word = int.from_bytes(data[at : at + size], "little")
+        for mask, value in zip(masks, seen[y, x]):
+            low = mask & -mask
+            if abs(255 * ((word & mask) // low) / (mask // low) - int(value)) > 1: return "other values than the bit fields say"
+    return ""
+
+
+def tiff_fault(data: bytes) -> str:
+    """What is wrong with what `read_img` finds in a TIFF of a kind that Pillow does not know, by zlib and tifffile."""
+    import tifffile
+
+    from srfast import read_img
+
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        page = file.pages.first
+        parts = [data[at : at + count] for at, count in zip(page.dataoffsets, page.databytecounts)]
+        parts = [zlib.decompress(part) for part in parts] if page.compression in (8, 32946) else parts
+        values = page.asarray()
+    if sum(map(len, parts)) < values.nbytes: return "strips or tiles are missing"
+    read = read_img(data)
+    read = np.asarray(read) if getattr(read, "deep", None) is None else read.deep
+    values = np.moveaxis(values, 0, -1) if values.ndim == 3 and page.planarconfig == 2 else values
+    return "" if np.array_equal(read.astype(float), values.astype(float)) else "tifffile finds other values"
+
+
 def fault(data: bytes) -> str:
     """What is wrong with a file that `read_img` reads, by its own checks and by what Pillow alone finds in it; '' if nothing."""
     from srfast import read_img
     from srfast.images.limits import FORMATS
 
+    if data[:3] == b"\xff\xd8\xff" and not data.rstrip(b"\xff").endswith(b"\xff\xd9"):  # read without its end, or refused
+        data = data.removesuffix(b"\xff") + np.random.default_rng(0).bytes(64).replace(b"\xff", b"") + b"\xff\xd9"
     try:
+        if data[:2] == b"BM" and data[28:30] in (b"\x10\0", b"\x20\0") and data[30] == 3: return field_fault(data)
         with Image.open(io.BytesIO(data), formats=FORMATS) as img:
-            for number in range(getattr(img, "n_frames", 1)):
-                img.seek(number)
+            frames = 1 if img.format == "PSD" else getattr(img, "n_frames", 1)  # those of a PSD are its layers
+            for number in range(frames):
+                if number: img.seek(number)
                 img.load()
-            seen = img.copy() if number == 0 and img.mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK") else None
+            seen = img.copy() if frames == 1 and img.mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK") else None
     except Exception as e:
+        if isinstance(e, UnidentifiedImageError) and data[:4] in (b"II*\0", b"MM\0*"): return tiff_fault(data)
         return f"Pillow refuses the file ({type(e).__name__}: {e})"
     if not has_right_sums(data): return "a checksum is wrong"
     if seen is None: return ""
@@ -231,6 +282,7 @@ def fuzz(first: int, inputs: int, seed: int, folder: Path) -> tuple:
             outcome, before = f"{(peak() - before) >> 20} MB, more than twice the bound of {bound >> 20} MB", peak()
         if outcome not in OUTCOMES[:-1]:
             failures.append(f"input {number} of seed {seed}, from {name}: {outcome}")
+            print(failures[-1], file=sys.stderr, flush=True)
             outcome = "failed"
         counts[name][outcome] += 1
     return counts, failures, peak() - before

@@ -9,8 +9,9 @@ into torch and run in bfloat16. Nothing of them goes into this repository.
     python research/distill_real.py train OUT/targets OUT/run --minutes 30
 
 targets: 32 crops a file, 64 x 64 pixels after degradation, from $SRFAST_DATA/train and drawn pages. It continues where it stopped.
-kodak: Kodak24 degraded, and the teacher's outputs, for tools/measure_restorers.py.
-train: L1 on values and on differences of neighbours, LPIPS (SqueezeNet), with --spots L1 on means of 16 x 16 pixels, with --grid L1 on
+kodak: Kodak24 degraded, and the teacher's outputs, for research/measure_restorers.py.
+train: it continues where it stopped; --until stops after so many of --minutes, for example to make more targets. Losses are L1 on
+    values and on differences of neighbours, LPIPS (SqueezeNet), with --spots L1 on means of 16 x 16 pixels, with --grid L1 on
     patterns of the pixel shuffle, and with --critic a U-Net critic. Minutes are CPU minutes.
 """
 import argparse
@@ -32,19 +33,20 @@ from srfast.networks.backbones import load_lpips
 from srfast.images.blind import BlindDegradation
 from srfast.core import set_seed, to_tensor, to_uint8, whole_file
 from srfast.data.datasets import data_folder
-from srfast.data.pairs import find_pictures
+from srfast.data.pairs import find_pictures, read_rgb
 from srfast.data.synthetic import draw_page
-from srfast.data.datasets import find_set
+from srfast.images.degrade import Degradation
+from srfast.images.filters import gaussian_blur
 from srfast.images.resize import imresize
+from srfast.training.recipes import UNKNOWN
 from srfast.training.trainer import start_from
 from srfast.networks.weights import load_generator, save_weights
 from srfast.networks.zoo import create_generator
 
 TEACHER = "Real-ESRGAN x4plus (Wang et al., 2021), BSD-3-Clause, Copyright (c) 2021 Xintao Wang"
-SETS = {"bsds400": 0.45, "sunhays80": 0.34, "t91": 0.06}  # shares of the crops; the rest are drawn pages and flat areas
-PAGES = 0.11
+KINDS = {"bsds400": 0.36, "sunhays80": 0.24, "t91": 0.06, "faces": 0.14, "page": 0.14, "shades": 0.06}  # shares of the crops
 CROP, SHARD = 288, 32
-LATE = 1024  # from this crop on, noise comes last too
+PLAIN = {"plain": 0.1, "jpeg": 0.08, "unknown": 0.1, "late": 0.12}  # shares of the ways to degrade; the rest is `BlindDegradation`
 
 
 class Dense(nn.Module):
@@ -145,31 +147,64 @@ def shades(rng: np.random.Generator) -> np.ndarray:
     return np.clip(np.rint(img), 0, 255).astype(np.uint8)
 
 
-def original(rng: np.random.Generator, files: dict[str, list[Path]]) -> np.ndarray:
-    """A crop of CROP x CROP: of a photograph, a page, or shades."""
+def some_faces(rng: np.random.Generator, files: list[Path]) -> np.ndarray:
+    """One face, or a mosaic of small ones: 64, 32 or 21 pixels a head after degradation."""
+    n = int(rng.choice([1, 2, 2, 3]))
+    rows = []
+    for _ in range(n):
+        heads = [read_rgb(files[rng.integers(len(files))]) for _ in range(n)]
+        rows.append(np.concatenate([imresize(img, size=(CROP // n, CROP // n)) for img in heads], 1))
+    return np.concatenate(rows)
+
+
+def original(rng: np.random.Generator, kind: str, files: dict[str, list[Path]]) -> np.ndarray:
+    """A crop of CROP x CROP: of a photograph, of faces, a page, or shades."""
+    if kind == "page":
+        return draw_page(CROP, int(rng.integers(2**31)))
+    if kind == "shades":
+        return shades(rng)
+    if kind == "faces":
+        return some_faces(rng, files[kind])
+    img = fit(read_rgb(files[kind][rng.integers(len(files[kind]))]), float(rng.choice([1, 1, 0.8, 0.6, 0.45])))
+    y, x = (int(rng.integers(0, side - CROP + 1)) for side in img.shape[:2])
+    return np.ascontiguousarray(img[y : y + CROP, x : x + CROP])
+
+
+def draw(rng: np.random.Generator, shares: dict[str, float]) -> str | None:
+    """A key by its share; None for what is left over."""
     u = rng.random()
-    for name, share in SETS.items():
+    for name, share in shares.items():
         if u < share:
-            img = np.asarray(Image.open(files[name][rng.integers(len(files[name]))]).convert("RGB"))
-            img = fit(img, float(rng.choice([1, 1, 0.8, 0.6, 0.45])))
-            y, x = (int(rng.integers(0, side - CROP + 1)) for side in img.shape[:2])
-            return np.ascontiguousarray(img[y : y + CROP, x : x + CROP])
+            return name
         u -= share
-    return draw_page(CROP, int(rng.integers(2**31))) if u < PAGES else shades(rng)
 
 
-def crop(i: int, files: dict[str, list[Path]]) -> tuple[np.ndarray, np.ndarray, float]:
-    """Crop `i` degraded, its original, and the strength: full for two in five, none for one in twelve; less with late noise."""
-    rng = np.random.default_rng([30, i])
-    hr = original(rng, files)
-    strength = 1.0 if rng.random() < 0.4 else rng.random()
-    strength = 0.0 if rng.random() < 0.08 else float(strength)
-    late = i >= LATE  # the first training had left the noise of single pixels
-    strength = strength * rng.random() if late else strength
-    lr_img = BlindDegradation(strength=strength, late=(0.0, 50.0) if late else (0.0, 0.0))(hr, i)
+def spoil(rng: np.random.Generator, hr: np.ndarray, i: int) -> tuple[np.ndarray, float]:
+    """Degraded, and how strongly, 0 to 1."""
+    way = draw(rng, PLAIN)
+    if way == "plain":
+        return imresize(hr, 1 / 4, method=str(rng.choice(["bicubic", "bicubic", "bilinear", "box"]))), 0.0
+    if way == "jpeg":
+        quality = int(rng.integers(40, 96))
+        return Degradation(jpeg=quality)(hr, i), (95 - quality) / 110
+    if way == "unknown":
+        return UNKNOWN(hr, i), 0.35
+    strength = 1.0 if rng.random() < 0.45 else float(rng.random())
+    if way == "late":
+        strength *= rng.random()
+        return BlindDegradation(strength=strength, late=(0.0, 50.0))(hr, i), max(0.6, strength)
+    return BlindDegradation(strength=strength)(hr, i), strength
+
+
+def crop(i: int, files: dict[str, list[Path]]) -> tuple[np.ndarray, np.ndarray, float, str]:
+    """Crop `i` degraded, its original, the strength and the kind."""
+    rng = np.random.default_rng([31, i])
+    kind = draw(rng, KINDS) or "bsds400"
+    hr = original(rng, kind, files)
+    lr_img, strength = spoil(rng, hr, i)
     y, x = (int(v) for v in rng.integers(0, 9, 2))  # so that blocks of JPEG begin anywhere
     lr_img, hr = lr_img[y : y + 64, x : x + 64], hr[4 * y : 4 * y + 256, 4 * x : 4 * x + 256]
-    return np.ascontiguousarray(lr_img), np.ascontiguousarray(hr), strength
+    return np.ascontiguousarray(lr_img), np.ascontiguousarray(hr), strength, kind
 
 
 def write_npz(file: Path, **arrays) -> None:
@@ -179,21 +214,22 @@ def write_npz(file: Path, **arrays) -> None:
 
 def targets(args) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
-    files = {name: find_pictures(data_folder() / "train" / name) for name in SETS}
+    folders = {name: data_folder() / "train" / name for name in ("bsds400", "sunhays80", "t91")}
+    files = {name: find_pictures(folder) for name, folder in (folders | {"faces": data_folder() / "faces/train"}).items()}
     net = teacher(args.models)
-    for k in range(args.shards):
+    for k in range(args.first, args.shards):
         file = args.out / f"{k:04d}.npz"
         if file.exists():
             continue
         crops = [crop(i, files) for i in range(k * SHARD, (k + 1) * SHARD)]
-        lr, hr, strength = (np.stack(part) for part in zip(*crops))
-        write_npz(file, lr=lr, hr=hr, sr=np.stack([ask(net, lr_img) for lr_img in lr]), strength=strength)
+        lr, hr, strength, kind = (np.stack(part) for part in zip(*crops))
+        write_npz(file, lr=lr, hr=hr, sr=np.stack([ask(net, lr_img) for lr_img in lr]), strength=strength, kind=kind)
         print(file.name, flush=True)
 
 
 def kodak(args) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
-    net, files = teacher(args.models), find_pictures(find_set("Kodak24"))
+    net, files = teacher(args.models), find_pictures(data_folder() / "benchmark/Kodak24")
     for seed in range(args.seeds):
         file, own = args.out / f"{seed}.npz", range(seed % args.every, len(files), args.every)
         if file.exists():
@@ -229,18 +265,73 @@ class UNetCritic(nn.Module):
         return self.last(F.leaky_relu(self.end(x), 0.2))
 
 
-class Patches:
-    """Random patches of the targets in their eight symmetries."""
+def fine(img: np.ndarray) -> np.ndarray:
+    """Energy of fine detail around each pixel, (H, W): deviation of the luminance from its blur."""
+    luma = torch.from_numpy(img.astype(np.float32) @ np.float32([0.299, 0.587, 0.114]))[None, None]
+    return gaussian_blur((luma - gaussian_blur(luma, 2)).square(), 6).sqrt()[0, 0].numpy()
 
-    def __init__(self, folder: Path, size: int, bs: int, seed: int, skip: int = 2):
-        held = [np.load(file) for file in sorted(folder.glob("[0-9]*.npz"))[skip:]]
-        self.lr, self.sr = (np.concatenate([one[key] for one in held]) for key in ("lr", "sr"))
+
+def mixed(hr: np.ndarray, sr: np.ndarray, strength: float, kind: str, most: float) -> np.ndarray:
+    """The target: the teacher's output, and of the original more where little is degraded or where the teacher wipes texture out.
+
+    Letters, small faces and flat areas are the originals: of the first two the teacher makes other letters and faces without eyes.
+    """
+    if kind in ("page", "faces", "shades"):
+        return hr
+    weight = most * max(0.1, (1 - strength) ** 2)
+    lost = np.clip(1 - (fine(sr) + 1) / (fine(hr) + 1), 0, 1) * (1 - 0.8 * strength) * most
+    weight = np.maximum(weight, lost)[..., None]
+    return np.clip(np.rint(sr + weight * (hr.astype(np.float32) - sr)), 0, 255).astype(np.uint8)
+
+
+def read_targets(file: Path, most: float) -> tuple[np.ndarray, np.ndarray]:
+    held = np.load(file)
+    lr, hr, sr = (held[key] for key in ("lr", "hr", "sr"))
+    if most:
+        rows = zip(hr, sr, held["strength"].tolist(), held["kind"].tolist())
+        sr = np.stack([mixed(*row, most) for row in rows])
+    return lr, sr
+
+
+def add_noise(lr_img: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """With noise of single pixels, and with coarse noise of colour in a third of the images; every second one is saved as JPEG then."""
+    img, (h, w, _) = lr_img.astype(np.float32), lr_img.shape
+    fine = rng.standard_normal((h, w, 1 if rng.random() < 0.25 else 3)).astype(np.float32)
+    img = img + fine * 45 * rng.random() ** 1.5
+    if rng.random() < 0.35:
+        step = rng.uniform(2, 6)
+        coarse = rng.standard_normal((math.ceil(h / step), math.ceil(w / step), 3)).astype(np.float32)
+        img = img + imresize(torch.from_numpy(coarse).permute(2, 0, 1)[None], size=(h, w))[0].permute(1, 2, 0).numpy() * rng.uniform(3, 25)
+    img = np.clip(np.rint(img), 0, 255).astype(np.uint8)
+    return Degradation(scale=1, jpeg=int(rng.integers(40, 96)))(img) if rng.random() < 0.5 else img
+
+
+class Patches:
+    """Random patches of the targets in their eight symmetries. Files that are written meanwhile are read too.
+
+    With `noise`, so many of the patches have more noise than the input that the teacher saw. The target stays the same.
+    """
+
+    def __init__(self, folder: Path, size: int, bs: int, seed: int, mix: float = 0.0, noise: float = 0.0, skip: int = 2):
+        self.folder, self.mix, self.skip, self.files, self.lr, self.sr = folder, mix, skip, [], [], []
+        self.noise = noise
         self.size, self.bs, self.rng = size, bs, np.random.default_rng(seed)
+        self.refresh()
+
+    def refresh(self) -> None:
+        for file in sorted(self.folder.glob("[0-9]*.npz"))[self.skip :]:
+            if file not in self.files:
+                lr, sr = read_targets(file, self.mix)
+                self.files.append(file)
+                self.lr.extend(lr)
+                self.sr.extend(sr)
 
     def cut(self) -> list[np.ndarray]:
         i, n, way = self.rng.integers(len(self.lr)), self.size, int(self.rng.integers(8))
         y, x = self.rng.integers(0, 64 - n + 1, 2)
-        pair = [a[i, s * y : s * (y + n), s * x : s * (x + n)] for a, s in ((self.lr, 1), (self.sr, 4))]
+        pair = [a[i][s * y : s * (y + n), s * x : s * (x + n)] for a, s in ((self.lr, 1), (self.sr, 4))]
+        if self.rng.random() < self.noise:
+            pair[0] = add_noise(pair[0], self.rng)
         pair = [np.rot90(img, way % 4) for img in pair]
         return [img[:, ::-1] if way > 3 else img for img in pair]
 
@@ -252,21 +343,19 @@ class Patches:
 
 
 def widen(net: nn.Module, name: str) -> None:
-    """Weights of a smaller house: new channels begin weak, new convolutions as the identity."""
+    """Weights of a smaller network: new convolutions begin nearly as the identity, new channels weak."""
     old, new = load_generator(name, 4).state_dict(), net.state_dict()
     for key, value in new.items():
-        if key not in old:
+        if value.ndim < 4 or value.shape[2] != 3:
+            scale = 0.5 if value.ndim == 4 else 0.0
+            value.mul_(scale)
+        elif key not in old or old[key].shape != value.shape:
             eye = torch.zeros_like(value)
-            eye[range(len(value)), range(len(value)), 1, 1] = 1
+            n = min(value.shape[:2])
+            eye[range(n), range(n), 1, 1] = 1
             value.copy_(eye + (value - eye) * 0.3)
-        elif old[key].shape == value.shape:
-            value.copy_(old[key])
-        else:
-            n_out, n_in = old[key].shape[:2]
-            value.mul_(0.5)
-            value[:n_out, :n_in] = old[key]
-            if not key.startswith("head"):
-                value[: n_out if key.startswith("body") else None, n_in:] *= 0.1
+        if key in old:
+            value[tuple(slice(n) for n in old[key].shape)] = old[key]
     net.load_state_dict(new)
 
 
@@ -286,12 +375,11 @@ def bf16():
 
 
 @torch.no_grad()
-def validate(net: nn.Module, folder: Path, lpips) -> dict:
-    """Distance from the teacher on the first file of targets, which is never trained on."""
+def validate(net: nn.Module, folder: Path, lpips, mix: float) -> dict:
+    """Distance from the first file of targets, which is never trained on."""
     net.eval()
-    held = np.load(sorted(folder.glob("[0-9]*.npz"))[0])
     found = []
-    for lr_img, target in zip(held["lr"], held["sr"]):
+    for lr_img, target in zip(*read_targets(sorted(folder.glob("[0-9]*.npz"))[0], mix)):
         with bf16():
             sr = net(to_tensor(lr_img)).float().clamp(0, 1)
             hr = to_tensor(target)
@@ -313,7 +401,7 @@ class Training:
             start_from(net, args.init)
         self.net = net.to(memory_format=torch.channels_last).train()
         self.lpips = load_lpips(download=False)
-        self.patches = Patches(args.targets, args.size, args.bs, args.seed + args.first)
+        self.patches = Patches(args.targets, args.size, args.bs, args.seed + args.first, args.mix, args.noise)
         self.opt = torch.optim.Adam(net.parameters(), args.lr, betas=(0.9, 0.99))
         self.ema = {key: value.detach().clone() for key, value in net.state_dict().items()}
         self.critic, self.step = None, 0
@@ -373,11 +461,27 @@ class Training:
         self.step += 1
         return told
 
-    def save(self, rows: list[dict]) -> None:
-        """The averaged weights, the history and the critic."""
+    def state(self) -> dict:
+        parts = dict(net=self.net.state_dict(), opt=self.opt.state_dict(), ema=self.ema, step=self.step)
+        return parts | (dict(critic=self.critic.state_dict(), critic_opt=self.critic_opt.state_dict()) if self.critic else {})
+
+    def resume(self) -> tuple[float, list[dict]]:
+        """CPU seconds used so far, and the history."""
+        file = self.args.out / "state.pt"
+        if not file.exists():
+            return 0.0, []
+        state = torch.load(file, weights_only=True)
+        for name in {"net", "opt", "critic", "critic_opt"} & state.keys():
+            getattr(self, name).load_state_dict(state[name])
+        self.ema, self.step = state["ema"], state["step"]
+        self.patches.rng = np.random.default_rng([self.args.seed, self.step])
+        return state["used"], state["rows"]
+
+    def save(self, rows: list[dict], used: float) -> None:
+        """The averaged weights, the history, and all that continuing needs."""
         args, live = self.args, {key: value.clone() for key, value in self.net.state_dict().items()}
         self.net.load_state_dict(self.ema)
-        rows[-1] |= validate(self.net, args.targets, self.lpips)
+        rows[-1] |= validate(self.net, args.targets, self.lpips, args.mix)
         metadata = dict(recipe="photo_real", teacher=TEACHER, data="train", targets=len(self.patches.lr))
         metadata |= dict(steps=args.first + self.step, seed=args.seed)
         save_weights(self.net, args.out / "model.safetensors", options=self.options, metadata=metadata)
@@ -386,26 +490,28 @@ class Training:
             writer = csv.DictWriter(f, list(dict.fromkeys(key for row in rows for key in row)))
             writer.writeheader()
             writer.writerows(rows)
-        if self.critic:
-            torch.save(self.critic.state_dict(), args.out / "critic.pt")
+        with whole_file(args.out / "state.pt") as tmp:
+            torch.save(self.state() | dict(used=used, rows=rows), tmp)
         print(rows[-1], flush=True)
 
 
 def train(args) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
-    training, rows, sums, rate = Training(args), [], [], args.lr
+    training, sums, rate = Training(args), [], args.lr
+    used, rows = training.resume()  # CPU seconds of training alone
     asked = {key: value for key, value in vars(args).items() if key not in ("do", "targets", "out")}
     asked |= dict(parameters=sum(p.numel() for p in training.net.parameters()), targets=len(training.patches.lr), teacher=TEACHER)
     (args.out / "run.json").write_text(json.dumps(asked, indent=1) + "\n")
-    used, saved, clock = 0.0, 0.0, time.process_time  # CPU seconds of training alone
+    saved, clock = used, time.process_time
     while True:
         share = used / 60 / args.minutes
-        if share >= 1 or used - saved > 60 * args.every:
+        if sums and (share >= 1 or args.until and used >= 60 * args.until or used - saved > 60 * args.every):
             means = {key: float(round(np.mean([one[key] for one in sums if key in one]), 5)) for key in sums[-1]}
             rows.append(dict(step=args.first + training.step, cpu_minutes=round(used / 60, 2), lr=f"{rate:.3g}") | means)
-            training.save(rows)
+            training.save(rows, used)
+            training.patches.refresh()
             sums, saved = [], used
-        if share >= 1:
+        if share >= 1 or args.until and used >= 60 * args.until:
             return
         start = clock()
         rate = args.lr * min(1, (training.step + 1) / 100) * max(0.02, (1 + math.cos(math.pi * share)) / 2)
@@ -421,13 +527,15 @@ def main() -> None:
         part.add_argument("models", type=Path, help="folder of the teacher's files")
         part.add_argument("out", type=Path)
         part.add_argument(f"--{count}", type=int, default=48 if name == "targets" else 8)
+        if name == "targets":
+            part.add_argument("--first", type=int, default=0, help="begin with this file")
         if name == "kodak":
             part.add_argument("--every", type=int, default=4, help="seed n takes each so-many-th image from image n; 1: all of them")
     part = parts.add_parser("train")
     part.add_argument("targets", type=Path)
     part.add_argument("out", type=Path)
-    numbers = dict(minutes=30.0, every=3.0, lr=8e-4, size=48, bs=8, seed=0, first=0, decay=0.999, lpips=0.1, spots=0.0, grid=0.0)
-    numbers |= dict(critic=0.0, critic_lr=2e-4, critic_width=16, critic_first=100)
+    numbers = dict(minutes=30.0, until=0.0, every=3.0, lr=8e-4, size=48, bs=8, seed=0, first=0, decay=0.999)
+    numbers |= dict(lpips=0.1, spots=0.0, grid=0.0, mix=0.0, noise=0.0, critic=0.0, critic_lr=2e-4, critic_width=16, critic_first=100)
     for name, default in numbers.items():
         part.add_argument(f"--{name}", type=type(default), default=default)
     part.add_argument("--net", default="lr_unet")

@@ -4,6 +4,8 @@
 kodak24: Kodak24, downscaled by 4 to be sharp and clean, then blur, noise and JPEG of random strength: together, each alone, and
 none. Each JPEG is given as the file and as a PNG of its pixels.
 enlarged: the same images downscaled by 2 and enlarged by known factors, as PNG and as JPEG.
+wide: noise of 20 to 50 grey levels, with and without JPEG, on every third image, as PNG.
+blind: `BlindDegradation` of five strengths, one with noise of 20 to 40 after it: the estimates, and which model `auto` chooses.
 law: fits the spectrum of sharp photographs (beta, p and softness in srfast/images/estimate.py) to the training images and prints it.
 """
 import argparse
@@ -18,11 +20,13 @@ from PIL import Image
 
 import srfast.images.estimate as match
 from srfast.data.pairs import read_rgb
+from srfast.images.blind import BlindDegradation
 from srfast.images.degrade import Degradation
 from srfast.images.filters import gaussian_blur
 from srfast.evaluation.results import record
 from srfast.images.estimate import estimate
 from srfast.images.resize import imresize
+from srfast.inference.upscaler import choose_model
 
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "results" / "tables"
 KINDS = {
@@ -107,6 +111,40 @@ def enlarged_summary(table: pd.DataFrame) -> pd.DataFrame:
     return table.groupby(["factor", "method", "jpeg"], sort=False)[["right", "any"]].mean().unstack("jpeg")
 
 
+def wide(args) -> pd.DataFrame:
+    rows = []
+    for i, (name, img) in enumerate(list(pictures(args.folder, 4))[::3]):
+        for noise in (20, 30, 40, 50):
+            for quality in (None, 60, 30):
+                got = estimate(Degradation(scale=1, noise=noise, jpeg=quality)(img, i))
+                rows.append(dict(picture=name, noise=noise, jpeg=quality) | found_columns(got))
+    return pd.DataFrame(rows)
+
+
+def wide_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Median of the noise found, and share of images whose JPEG was found to within 5."""
+    right = (table.found_jpeg - table.jpeg).abs() < 5
+    groups = table.assign(right=right | (table.jpeg.isna() & table.found_jpeg.isna()), jpeg=table.jpeg.fillna(0)).groupby(["noise", "jpeg"])
+    return groups[["found_noise", "found_blur", "right"]].agg(dict(found_noise="median", found_blur="median", right="mean"))
+
+
+def blind(args) -> pd.DataFrame:
+    rows, ways = [], [(0, 0), (0.1, 0), (0.25, 0), (0.5, 0), (1, 0), (0.25, 40)]
+    for i, (name, img) in enumerate(pictures(args.folder, 1)):
+        for strength, late in ways:
+            small = BlindDegradation(strength=strength, late=(late / 2, late))(img, i)
+            found = found_columns(estimate(small)) | dict(chosen=choose_model(small))
+            rows.append(dict(picture=name, strength=strength, late=late) | found)
+    return pd.DataFrame(rows)
+
+
+def blind_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Medians of what is found, and the share for which `auto` restores."""
+    groups = table.assign(restored=table.chosen == "photo_real").groupby(["strength", "late"])
+    return groups[["found_noise", "found_blur", "found_jpeg", "restored"]].agg(
+        dict(found_noise="median", found_blur="median", found_jpeg="median", restored="mean"))
+
+
 def law() -> None:
     blurs, folders = (0, 0.7, 1, 1.5, 2, 2.5, 3), [("train/sunhays80", 4, slice(0, 60, 2)), ("train/bsds400", 2, slice(0, 400, 10))]
     sharp = [img for folder, shrink, some in folders for _, img in list(pictures(folder, shrink))[some]]
@@ -142,9 +180,14 @@ def mean_log_power(img, blur: float) -> np.ndarray:
     return np.log(((match._BASIS @ blocks @ match._BASIS.T) ** 2).mean(0))
 
 
+DONE = {
+    "kodak24": (kodak24, summary), "enlarged": (enlarged, enlarged_summary), "wide": (wide, wide_summary), "blind": (blind, blind_summary),
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("kodak24", "enlarged", "law"))
+    parser.add_argument("what", choices=(*DONE, "law"))
     parser.add_argument("--folder", default="benchmark/Kodak24", help="folder of images under $SRFAST_DATA")
     parser.add_argument("--shrink", type=float, nargs="+", default=[4], help="factors to downscale by first")
     parser.add_argument("--count", type=int, default=100, help="images of kind 'all', a quarter as many of each other; or to enlarge")
@@ -153,7 +196,8 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     if args.what == "law": return law()
-    table, show = (kodak24(args), summary) if args.what == "kodak24" else (enlarged(args), enlarged_summary)
+    make, show = DONE[args.what]
+    table = make(args)
     if args.out: record(table, args.out)
     print(show(table).round(2).to_string())
 

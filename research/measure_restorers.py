@@ -3,7 +3,7 @@
 
     python research/measure_restorers.py CACHE --models photo_real runs/new --labels former new --teacher DIR
 
-CACHE is a folder of .npz files that `tools/distill_real.py kodak` wrote: Kodak24 degraded by `BlindDegradation`, one file a seed,
+CACHE is a folder of .npz files that `research/distill_real.py kodak` wrote: Kodak24 degraded by `BlindDegradation`, one file a seed,
 with the outputs of the teacher. By default a seed has six images, and each image has two seeds. Columns of the table:
 lpips: LPIPS (SqueezeNet) against the originals. psnr: RGB PSNR, no border left out.
 flat: standard deviation of the error on 32 x 32 patches where the original is flat (deviation under 3 levels in each channel),
@@ -36,11 +36,10 @@ from srfast.images.degrade import Degradation
 from srfast.images.filters import gaussian_blur
 from srfast.data.synthetic import draw_page
 from srfast.evaluation.results import record
-from srfast.data.datasets import find_set
 from srfast.images.resize import imresize
 from srfast.networks.weights import load_generator
 
-RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
+RESULTS = Path(__file__).resolve().parents[1] / "data" / "results" / "tables"
 
 
 def run(model, lr_img: np.ndarray) -> Tensor:
@@ -137,7 +136,7 @@ def seconds(model, times: int = 2) -> float:
 
 def measure_known(models: dict, lpips) -> pd.DataFrame:
     """What restoring costs where there is little or nothing to restore."""
-    files = sorted(find_pictures(find_set("Kodak24")))[::2]
+    files = sorted(find_pictures(data_folder() / "benchmark/Kodak24"))[::2]
     sets = {"Kodak24": [np.asarray(Image.open(f).convert("RGB"))[:500, :500] for f in files]}
     sets["pages"] = [draw_page(seed=seed) for seed in range(1000, 1006)]
     ways, rows = {"clean": None, "noise 5, JPEG 40": Degradation(noise=5, jpeg=40), "JPEG 75": Degradation(jpeg=75)}, []

@@ -1,5 +1,6 @@
 from .inference.upscaler import upscale as upscale
 from .inference.upscaler import Upscaler as Upscaler
+from .inference.batch import batch as batch
 from .inference.export import export_onnx as export_onnx
 from .inference.multiframe import merge as merge
 from .inference.video import upscale_video as upscale_video

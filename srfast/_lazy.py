@@ -11,6 +11,7 @@ EXTRAS = {
     "ipywidgets": "widget",
     "pillow_heif": "formats",
     "spandrel": "foreign",
+    "ray": "ray",
     "av": "video",
 }
 

@@ -89,28 +89,16 @@ def _is_folder(out: Path | None, many: bool) -> bool:
     "Return whether `-o` names a folder: for several images, an existing folder, or a name without a suffix."
     return out is not None and str(out) != "-" and (many or out.is_dir() or not out.suffix)
 
-# %% ../nbs/cli/00_cli.ipynb #50b59d85
-def _is_transparent(img: "Path | _Named", suffix: str, background: object) -> bool:
-    "Return whether the result has transparency; the image is decoded only if the format has none."
-    from srfast.images.read import open_img, read_frames
-    from srfast.images.write import OPAQUE, is_opaque
-
-    if background is not None or suffix.lower() not in OPAQUE:
-        return background is None
-    with open_img(img) as opened:
-        return not all(map(is_opaque, read_frames(opened)))
-
 # %% ../nbs/cli/00_cli.ipynb #c11own01
 def _own_suffix(img: "Path | _Named") -> str:
     "Return the suffix for results in the format of an image; '.png' if images cannot be written in it."
     from srfast.images.read import open_img
-    from srfast.images.write import WRITABLE
+    from srfast.inference.worker import own_suffix
 
     if isinstance(img, Path):
-        return img.suffix if img.suffix.lower() in WRITABLE else ".png"
+        return own_suffix(img.name)
     with open_img(img) as opened:
-        suffix = f".{opened.format}".lower()
-    return suffix if suffix in WRITABLE else ".png"
+        return own_suffix(f"x.{opened.format}".lower())
 
 # %% ../nbs/cli/00_cli.ipynb #c11tgt01
 def _target(source: Path, suffix: str, request: _Request) -> Path:
@@ -134,9 +122,9 @@ def _named_suffix(target: Path, wanted: str | None) -> str:
 # %% ../nbs/cli/00_cli.ipynb #6fbfdfc0
 def _make_job(source: Path, request: _Request) -> _Job:
     "Return the job for `source`; a result that its own format cannot hold becomes a PNG, or a TIFF if it has pages."
-    from srfast.core import ImageError
-    from srfast.images.write import check_fits, writing_options
+    from srfast.images.write import writing_options
     from srfast.inference.upscaler import plan
+    from srfast.inference.worker import fitting_suffix
 
     img = _Job(source, source, "", request.data).img
     planned = plan(img, **request.target, max_pixels_in=request.max_pixels, max_pixels_out=request.max_pixels)
@@ -144,14 +132,10 @@ def _make_job(source: Path, request: _Request) -> _Job:
     target, stream = _target(source, suffix, request), str(request.out) == "-"
     named = target == request.out and not stream
     suffix = _named_suffix(target, request.suffix) if named else suffix
-    carried = (planned.transparent and _is_transparent(img, suffix, request.writing["background"]), planned.kind)
-    try:
-        check_fits(target, planned.result, *carried, ", or --background white", suffix[1:])
-    except ImageError:
-        if named or request.suffix:
-            raise
-        suffix = ".tif" if planned.kind == "pages" else ".png"
-        target = target if stream else target.with_suffix(suffix)
+    asked = bool(named or request.suffix)
+    fits = fitting_suffix(img, str(target), suffix, planned, request.writing["background"], asked)
+    if fits != suffix:
+        suffix, target = fits, target if stream else target.with_suffix(fits)
     writing_options(suffix.lower(), request.writing["quality"])
     return _Job(source, target, suffix[1:], request.data)
 
@@ -222,10 +206,54 @@ def _check_streams(pictures: list[Path], out: Path | None) -> tuple[Path | None,
         raise ValueError("expected a file or a pipe for the result, got a terminal; name a file with -o")
     return out, _read_stdin() if given else b""
 
+# %% ../nbs/cli/00_cli.ipynb #c11strip
+def _parse_strip(text: str | None) -> bool | str:
+    "Return None as False, 'all' as True, and 'gps' unchanged."
+    if text not in (None, "gps", "all"):
+        raise ValueError(f"expected --strip gps or all, got {text!r}")
+    return text == "all" or text or False
+
+# %% ../nbs/cli/00_cli.ipynb #c28man01
+def _are_many(pictures: list[Path], out: Path | None) -> bool:
+    "Return whether folders or patterns are among the images; raise `ValueError` if `-o` is then no folder."
+    from srfast.images.write import WRITABLE
+    from srfast.inference.stores import is_many
+
+    if not any(is_many(str(path)) for path in pictures if path.suffix.lower() not in (".txt", ".parquet")):
+        return False
+    if "-" in map(str, (*pictures, out)):
+        raise ValueError("expected one image with - (standard input or output), got a folder or a pattern")
+    if out is not None and out.suffix.lower() in WRITABLE and not out.is_dir():
+        raise ValueError(f"expected a folder for the results, got -o {out}; name a folder")
+    return True
+
+# %% ../nbs/cli/00_cli.ipynb #c28run01
+def _batch(src: list[str], dst: str | None, watch: float | None = None, **options) -> int:
+    "Run a batch, print its failures and its summary, and return the exit code."
+    from tqdm import tqdm
+
+    from srfast.core import is_watched
+    from srfast.inference.batch import BatchStopped, batch
+    from srfast.inference.stores import SUFFIXES
+
+    def say(message: str) -> None:
+        tqdm.write("srfast: " + " ".join(message.split()), file=sys.stderr)
+
+    progress = None if is_watched() or watch else _log_lines(", ".join(src))
+    try:
+        summary = batch(src, dst, **options, watch=watch, say=say, progress=progress)
+    except BatchStopped as e:
+        _complain(e)
+        return 75
+    if not (watch or summary.estimate or options.get("shard") or summary.done + summary.same + summary.exists + summary.failed):
+        raise ValueError(f"{', '.join(src)}: no image found (looked for {', '.join(sorted(SUFFIXES))})")
+    typer.echo(str(summary).encode("utf-8", "backslashreplace").decode())
+    return 1 if summary.failed else 0
+
 # %% ../nbs/cli/00_cli.ipynb #b43536bf
 @app.command()
 def upscale(
-    pictures: Annotated[list[Path], typer.Argument(metavar="IN...", readable=False, help="Images to upscale; - is standard input.")],
+    pictures: Annotated[list[Path], typer.Argument(metavar="IN...", readable=False, help="Images, folders, patterns; -: standard input.")],
     out: Annotated[Optional[Path], typer.Option("-o", "--out", help="Result file, folder for several images, or - for stdout.")] = None,
     scale: Annotated[float, typer.Option(help="Scale factor, 1 to 16, such as 2.5.")] = 4,
     size: Annotated[Optional[str], typer.Option(help="Or this exact size, such as 1920x1080.")] = None,
@@ -234,26 +262,35 @@ def upscale(
     longest: Annotated[Optional[int], typer.Option(help="Or this length of the longer side in pixels.")] = None,
     model: Annotated[str, typer.Option(help="Bundled model (see: srfast models), auto, weights file or run folder.")] = "photo",
     tile: Annotated[str, typer.Option(help="Tile size in pixels, auto, or whole for no tiles.")] = "auto",
-    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps, xpu or auto.")] = "auto",
     precision: Annotated[str, typer.Option(help="float32, bf16 or auto.")] = "auto",
     consistent: Annotated[bool, typer.Option("--consistent", help="Make the result match the input when scaled back down.")] = False,
     ensemble: Annotated[bool, typer.Option("--ensemble", help="Average 8 flips and rotations: better, 4 to 8 times slower.")] = False,
     detail: Annotated[float, typer.Option(help="0 = faithful, 1 = sharpest, with synthesised detail.")] = 0,
+    strength: Annotated[float, typer.Option(help="Of photo_real: 1 = restore in full, 0 = as photo, which keeps noise.")] = 1,
     format: Annotated[Optional[str], typer.Option(help="Format of results, such as jpeg or tiff; default: by the name.")] = None,
     quality: Annotated[Optional[int], typer.Option(min=1, max=100, help="Quality of JPEG, WebP and AVIF; default: 95, AVIF 90.")] = None,
     background: Annotated[Optional[str], typer.Option(help="Colour behind transparent pixels, such as white.")] = None,
     max_pixels: Annotated[Optional[str], typer.Option(help="Most pixels of an image and of a result, such as 500MP.")] = None,
+    strip: Annotated[Optional[str], typer.Option(help="Leave out metadata: gps (where it was taken), or all.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse images of which something would be lost.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing results.")] = False,
+    workers: Annotated[Optional[int], typer.Option(min=1, help="Processes for folders and patterns; default: one a processor.")] = None,
 ) -> None:
     "Upscale images. Each result is written beside its image, or to -o."
     from srfast.images.write import format_suffix, parse_color
     from srfast.inference.upscaler import Upscaler, check_scale
 
     target = dict(scale=check_scale(scale), size=_parse_size(size), width=width, height=height, longest=longest)
-    settings = dict(tile=_parse_tile(tile), device=device, precision=precision, consistent=consistent, ensemble=ensemble, detail=detail)
-    writing = dict(background=background and parse_color(background), quality=quality)
+    settings = dict(tile=_parse_tile(tile), device=device, precision=precision, consistent=consistent, ensemble=ensemble)
+    settings |= dict(detail=detail, strength=strength, strict=strict)
+    writing = dict(background=background and parse_color(background), quality=quality, strip=_parse_strip(strip), strict=strict)
     mark = size or next((f"{name[0]}{target[name]}" for name in ("width", "height", "longest") if target[name]), f"x{scale:g}")
     most, pictures = max_pixels and _amount(max_pixels), list(dict.fromkeys(pictures))
+    if _are_many(pictures, out):
+        limits = dict(max_pixels_in=most, max_pixels_out=most)
+        options = target | settings | limits | writing | dict(model=model, format=format, force=force, workers=workers)
+        raise typer.Exit(_batch(list(map(str, pictures)), out and str(out), **options))
     upscaler = Upscaler(model, **settings, max_pixels_in=most, max_pixels_out=most)
     out, data = _check_streams(pictures, out)
     request = _Request(pictures, out, mark, target, writing, format and format_suffix(format), force, most, data)
@@ -397,6 +434,53 @@ def merge(
         typer.echo(str(fit))
     typer.echo(f"{out}  {img.width} x {img.height}  {sum(not fit.reason for fit in fits)} of {len(fits)} frames")
 
+# %% ../nbs/cli/00_cli.ipynb #c28cmd01
+@app.command()
+def batch(
+    src: Annotated[str, typer.Argument(metavar="SRC", help="Folder, pattern, list (.txt, .parquet) or URL, such as s3://bucket/photos.")],
+    dst: Annotated[str, typer.Argument(metavar="DST", help="Folder or URL for the results and the manifest.")],
+    scale: Annotated[float, typer.Option(help="Scale factor, 1 to 16, such as 2.5.")] = 4,
+    size: Annotated[Optional[str], typer.Option(help="Or this exact size, such as 1920x1080.")] = None,
+    width: Annotated[Optional[int], typer.Option(help="Or this width in pixels; the height follows.")] = None,
+    height: Annotated[Optional[int], typer.Option(help="Or this height in pixels; the width follows.")] = None,
+    longest: Annotated[Optional[int], typer.Option(help="Or this length of the longer side in pixels.")] = None,
+    model: Annotated[str, typer.Option(help="Bundled model (see: srfast models), auto, weights file or run folder.")] = "photo",
+    tile: Annotated[str, typer.Option(help="Tile size in pixels, auto, or whole for no tiles.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
+    precision: Annotated[str, typer.Option(help="float32, bf16 or auto.")] = "auto",
+    consistent: Annotated[bool, typer.Option("--consistent", help="Make results match the images when scaled back down.")] = False,
+    ensemble: Annotated[bool, typer.Option("--ensemble", help="Average 8 flips and rotations: better, 4 to 8 times slower.")] = False,
+    detail: Annotated[float, typer.Option(help="0 = faithful, 1 = sharpest, with synthesised detail.")] = 0,
+    strength: Annotated[float, typer.Option(help="Of photo_real: 1 = restore in full, 0 = as photo, which keeps noise.")] = 1,
+    format: Annotated[Optional[str], typer.Option(help="Format of results, such as webp; default: that of each image.")] = None,
+    quality: Annotated[Optional[int], typer.Option(min=1, max=100, help="Quality of JPEG, WebP and AVIF; default: 95, AVIF 90.")] = None,
+    background: Annotated[Optional[str], typer.Option(help="Colour behind transparent pixels, such as white.")] = None,
+    strip: Annotated[Optional[str], typer.Option(help="Leave out metadata: gps (where it was taken), or all.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse images of which something would be lost.")] = False,
+    max_pixels: Annotated[Optional[str], typer.Option(help="Most pixels of an image and of a result, such as 500MP.")] = None,
+    suffix: Annotated[Optional[str], typer.Option(help="End of the names of results; default: _x4 for scale 4.")] = None,
+    include: Annotated[Optional[list[str]], typer.Option(help="Only names that match, such as '*.jpg'; may be repeated.")] = None,
+    exclude: Annotated[Optional[list[str]], typer.Option(help="No names that match; may be repeated.")] = None,
+    workers: Annotated[Optional[int], typer.Option(min=1, help="Processes; default: one a processor, or as the memory allows.")] = None,
+    engine: Annotated[str, typer.Option(help="local, or ray for a cluster (RAY_ADDRESS).")] = "local",
+    shard: Annotated[Optional[str], typer.Option(help="Only one of several parts, such as 3/64, numbered from 0.")] = None,
+    in_flight: Annotated[Optional[str], typer.Option(help="Most pixels of results in work at once, such as 200MP.")] = None,
+    seconds: Annotated[Optional[float], typer.Option(min=1, help="Most seconds for one image.")] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed before.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Do everything again, and overwrite existing results.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count, and estimate the time.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Wait for new images until stopped by Ctrl-C.")] = False,
+) -> None:
+    "Upscale a folder, a bucket or a list of images. Run the same command again to go on."
+    target = dict(scale=scale, size=_parse_size(size), width=width, height=height, longest=longest, model=model)
+    settings = dict(tile=_parse_tile(tile), device=device, precision=precision, consistent=consistent, ensemble=ensemble)
+    settings |= dict(detail=detail, strength=strength, strict=strict, strip=_parse_strip(strip))
+    most = max_pixels and _amount(max_pixels)
+    writing = dict(format=format, quality=quality, background=background, suffix=suffix, max_pixels_in=most, max_pixels_out=most)
+    choice = dict(include=include or (), exclude=exclude or (), shard=shard, retry_failed=retry_failed, force=force, dry_run=dry_run)
+    running = dict(workers=workers, engine=engine, in_flight=in_flight and _amount(in_flight), seconds=seconds, watch=2 if watch else None)
+    raise typer.Exit(_batch([src], dst, **target, **settings, **writing, **choice, **running))
+
 # %% ../nbs/cli/00_cli.ipynb #9561c664
 @app.command()
 def models() -> None:
@@ -478,10 +562,13 @@ def train(
     seed: Annotated[Optional[int], typer.Option(min=0, help="Seed of the split, the weights and the patches.")] = None,
     precision: Annotated[Optional[str], typer.Option(help="float32, bf16, float16 or auto.")] = None,
     drawn: Annotated[Optional[int], typer.Option(min=0, help="Synthetic pages of text to add; default: 0, or the recipe's.")] = None,
+    teacher: Annotated[Optional[str], typer.Option(help="Imitate this model: bundled name, weights file or run folder.")] = None,
+    teacher_crops: Annotated[Optional[int], typer.Option(min=1, help="Crops that the teacher upscales; default: 1000.")] = None,
+    teacher_mix: Annotated[Optional[float], typer.Option(help="Fraction of the original in what is imitated, 0 to 1.")] = None,
     init: Annotated[Optional[str], typer.Option(help="Start from these weights: bundled model, file or run folder.")] = None,
     stages: Annotated[Optional[str], typer.Option(help="Run only these stages of the recipe, such as critic,gan.")] = None,
     show: Annotated[Optional[list[Path]], typer.Option(help="Image for RUN/samples; may be given several times.")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps, xpu or auto.")] = "auto",
 ) -> None:
     "Train a network on your images. Run the same command again to resume."
     _need("fastai", "training")
@@ -494,7 +581,7 @@ def train(
     plan = get_recipe(recipe, scale) if recipe else recipe_for(generator or "house", scale or 4)
     plan = plan.only(_words(stages)) if stages else plan
     stage = dict(epochs=epochs, steps=steps, size=size, bs=bs, lr_max=lr_max, loss=_parse_loss(loss))
-    plan = adjust(plan, **stage, seed=seed, precision=precision, drawn=drawn)
+    plan = adjust(plan, **stage, seed=seed, precision=precision, drawn=drawn, teacher=_teacher(teacher, teacher_crops, teacher_mix))
     plan = _resized(plan, sizes) if sizes else plan
     if len(data) > 2:
         raise ValueError(f"expected one folder or set, or two folders (LR, HR), got {len(data)}")
@@ -538,6 +625,17 @@ def workflow(
     except KeyboardInterrupt as e:
         raise _Stopped(str(e) or "stopped") from None
     typer.echo(found.table.to_string(index=False))
+
+# %% ../nbs/cli/00_cli.ipynb #cli-teacher
+def _teacher(model: str | None, crops: int | None, mix: float | None):
+    "Return the `Teacher` of a recipe, None without a model."
+    if model is None:
+        if crops or mix:
+            raise ValueError("--teacher-crops and --teacher-mix need --teacher")
+        return None
+    from srfast.training.distill import Teacher
+
+    return Teacher(model, crops or 1000, mix or 0.0)
 
 # %% ../nbs/cli/00_cli.ipynb #c0a1w0rd
 def _words(text: str) -> list[str]:
@@ -584,23 +682,29 @@ def _need_web() -> None:
     "Raise `ValueError` naming the extra to install if a package is missing."
     from importlib.util import find_spec
 
-    missing = [name for name in ("fasthtml", "uvicorn", "python_multipart") if find_spec(name) is None]
+    missing = [name for name in ("fasthtml", "uvicorn", "python_multipart", "prometheus_client") if find_spec(name) is None]
     if missing:
         raise ValueError(f"the web page needs {', '.join(missing)}: pip install 'srfast[web]'")
 
 # %% ../nbs/cli/00_cli.ipynb #a9b1c0de
 @app.command("app")
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0: every address of this computer.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0: every address; unix:PATH: a socket.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one.")] = 8000,
     models: Annotated[Optional[Path], typer.Option(exists=True, file_okay=False, help="Folder with your own runs and weights.")] = None,
     token: Annotated[Optional[str], typer.Option(envvar="SRFAST_TOKEN", help="Access token required from clients.")] = None,
     origin: Annotated[Optional[list[str]], typer.Option(help="Another site whose pages may use it, such as https://example.org.")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
+    allowed_host: Annotated[Optional[list[str]], typer.Option(help="Another name of this server; *: any.")] = None,
+    proxy: Annotated[Optional[list[str]], typer.Option(help="Address of a proxy that tells the client's in X-Forwarded-For.")] = None,
+    root_path: Annotated[str, typer.Option(help="Path in front of all paths, such as /srfast.")] = "",
+    access_log: Annotated[bool, typer.Option("--access-log", help="Log every request, not only refused ones.")] = False,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Log as JSON.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps, xpu or auto.")] = "auto",
     workers: Annotated[int, typer.Option(min=1, help="Images upscaled at the same time.")] = 1,
     max_upload: Annotated[str, typer.Option(help="Most bytes of an upload.")] = "20MB",
     max_in: Annotated[str, typer.Option(help="Most pixels of an image.")] = "24MP",
     max_out: Annotated[str, typer.Option(help="Most pixels of a result.")] = "100MP",
+    memory: Annotated[str, typer.Option(help="Most bytes of memory for one image (Linux, without a GPU).")] = "3GB",
     queue: Annotated[int, typer.Option(min=1, help="Most images in the queue.")] = 32,
     per_client: Annotated[int, typer.Option(min=1, help="Most images of one client in the queue.")] = 8,
     seconds: Annotated[float, typer.Option(min=1, help="Most seconds for one image.")] = 600,
@@ -611,9 +715,11 @@ def serve(
     from srfast.web.jobs import Limits
     from srfast.web.serve import serve
 
-    amounts = dict(max_upload=_amount(max_upload), max_pixels_in=_amount(max_in), max_pixels_out=_amount(max_out))
+    amounts = dict(max_upload=_amount(max_upload), max_pixels_in=_amount(max_in), max_pixels_out=_amount(max_out), memory=_amount(memory))
     limits = Limits(**amounts, queue=queue, per_client=per_client, seconds=seconds, keep=keep)
-    serve(host, port, limits=limits, models=models, token=token, origins=origin or (), device=device, workers=workers)
+    names = dict(origins=origin or (), allowed_hosts=allowed_host or (), proxies=proxy or (), root_path=root_path)
+    logs = dict(access_log=access_log, log_json=log_json)
+    serve(host, port, limits=limits, models=models, token=token, **names, **logs, device=device, workers=workers)
 
 # %% ../nbs/cli/00_cli.ipynb #bf21416b
 class _Stopped(Exception):
@@ -773,7 +879,7 @@ def _show_warning(message, category, filename: str, lineno: int, *_) -> None:
 # %% ../nbs/cli/00_cli.ipynb #45b428b9
 def run(
     args: list[str],  # as on the command line, without `srfast`
-) -> int:  # exit code: 0 success, 2 invalid request, 1 the work failed, 130 stopped by Ctrl-C
+) -> int:  # exit code: 0 success, 2 invalid request, 1 failed, 75 run the batch again, 130 stopped by Ctrl-C
     "Run a command and return its exit code; an error is printed as one line."
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")

@@ -162,17 +162,21 @@ def set_seed(
 
 # %% ../nbs/core/00_core.ipynb #baa20a99
 def pick_device(
-    device: str | torch.device = "auto",  # 'cpu', 'cuda', 'cuda:1', 'mps', ...; 'auto' takes a GPU when there is one
+    device: str | torch.device = "auto",  # 'cpu', 'cuda', 'cuda:1', 'mps', 'xpu', ...; 'auto' takes a GPU when there is one
 ) -> str:  # as torch names it
     "Return the device to compute on; raise `ValueError` if it does not exist."
     if device == "auto":
+        found = getattr(torch, "accelerator", None)  # from torch 2.6 on
+        if found and found.is_available():
+            return found.current_accelerator().type
         return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         if torch.device(device).type == "meta":
             raise RuntimeError("it holds no values")
         torch.zeros(1, device=device)
     except (RuntimeError, TypeError, AssertionError, NotImplementedError) as e:
-        raise ValueError(f"expected a device that exists, such as 'cpu' or 'cuda', got {device!r} ({str(e).splitlines()[0]})") from None
+        reason = str(e).splitlines()[0].split(". ")[0][:120]
+        raise ValueError(f"expected a device that exists, such as 'cpu' or 'cuda', got {device!r} ({reason})") from None
     return str(device)
 
 # %% ../nbs/core/00_core.ipynb #7be01c42

@@ -23,8 +23,8 @@ class Server:
     log: Path
 
     def left(self) -> list:
-        """The files and folders that lie in its temporary folder."""
-        return [str(path.relative_to(self.tmp)) for path in self.tmp.rglob("*")]
+        """The files and folders in its temporary folder, without the socket by which its processes start."""
+        return [path for path in (str(path.relative_to(self.tmp)) for path in self.tmp.rglob("*")) if "/listener-" not in path]
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """The page's server as it runs for others: answers, limits, cuts, kills, and what it never tells."""
 import io
+import json
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -9,6 +11,7 @@ import sys
 import tempfile
 import time
 import zlib
+from datetime import datetime, timezone
 from pathlib import Path
 
 import httpx
@@ -16,12 +19,15 @@ import numpy as np
 import pytest
 from load_app import complaints, run
 from PIL import Image, ImageCms, ImageSequence
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_parser
+from prometheus_client.parser import text_string_to_metric_families
 from serving import COMMAND, serving
 
 import srfast
 from srfast.networks.weights import find_weights
 
 HOME = str(Path(srfast.__file__).parents[1])
+LONG_NAME = "a_model_with_a_name_of_more_than_sixty_letters_as_runs_of_long_recipes_have"
 LONG = {"scale": "16", "ensemble": "true"}
 
 
@@ -53,7 +59,7 @@ def moving(kind):
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("server")
     (folder / "models/mine").mkdir(parents=True)
-    (folder / "models/mine/model.safetensors").write_bytes(find_weights("photo", 2).read_bytes())
+    for name in ("mine/model", LONG_NAME): (folder / f"models/{name}.safetensors").write_bytes(find_weights("photo", 2).read_bytes())
     limits = ["--max-upload", "200kB", "--max-in", "60KP", "--max-out", "15MP", "--per-client", "4", "--queue", "6"]
     with serving(folder, "--models", str(folder / "models"), *limits) as found:
         yield found
@@ -157,6 +163,31 @@ def test_every_answer_carries_the_headers(web):
     assert len(policies) == 1 and "unsafe" not in policies.pop()
 
 
+def test_one_call_does_it_all(web, tmp_path):
+    if not shutil.which("curl"): pytest.skip("curl is not installed")
+    (tmp_path / "a.png").write_bytes(as_file(photo()))
+    fields = ["-F", "picture=@a.png", "-F", "scale=2", "-F", "format=jpg"]
+    command = ["curl", "-sS", *fields, str(web.base_url.join("/api/upscale")), "-o", "b.jpg"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert Image.open(tmp_path / "b.jpg").format == "JPEG" and Image.open(tmp_path / "b.jpg").size == (80, 60)
+    assert eventually(lambda: web.get("/metrics").text.count('srfast_jobs_held{state="done"} 0.0'))
+
+
+def test_a_job_says_where_and_how_long(web):
+    answer = post(web, as_file(photo()), model=LONG_NAME, scale="2")
+    job = web.get(f"{answer.headers['Location']}?wait=90").json()
+    assert (job["state"], job["model"], job["links"]["self"]) == ("done", LONG_NAME, answer.headers["Location"])
+    assert 0 < (datetime.fromisoformat(job["expires_at"]) - datetime.now(timezone.utc)).total_seconds() <= 900
+    assert web.get(job["links"]["result"]).status_code == 200
+    assert web.get(f"{answer.headers['Location']}?wait=soon").status_code == 422
+    web.delete(job["links"]["self"])
+    answer = post(web, as_file(photo()), scale="2", width="80")
+    assert answer.status_code == 422 and answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["detail"] == answer.json()["error"] and answer.json()["title"]
+    assert post(web, as_file(photo(244, 245)), scale="16").json()["error"].endswith("use a scale of at most 15.84")
+
+
 def test_what_is_no_such_call_is_refused_with_the_headers(web):
     for method, path in (("PUT", "/api/jobs"), ("OPTIONS", "/api/jobs"), ("GET", "/api/jobs"), ("POST", "/")):
         answer = web.request(method, path)
@@ -191,8 +222,10 @@ def test_a_picture_that_claims_too_many_pixels_is_not_decoded(web):
 def test_the_page_names_every_model(web):
     named = re.findall(r'<option value="([^"]+)"', web.get("/").text)
     models = {model["name"]: model["detail"] for model in web.get("/api/models").json()["models"]}
-    assert named == [name for name in models if name != "photo_detail"]  # a slider is for that one
-    assert named[:2] == ["photo", "auto"] == [name for name in models if models[name]] and "mine" in named
+    named = list(dict.fromkeys(name for name in named if name in models))  # formats are chosen too
+    assert sorted(named) == sorted(name for name in models if name != "photo_detail")  # a slider is for that one
+    assert named[:5] == ["photo", "fast", "photo_real", "auto", "faces"] and named[5:7] == [LONG_NAME, "mine"]
+    assert [name for name in models if models[name]] == ["photo", "auto"]
 
 
 def test_only_the_package_is_served(web):
@@ -294,14 +327,24 @@ def test_the_document_is_openapi(web):
 
 def test_figures_are_prometheus(web):
     finish(web, post(web, as_file(photo(4, 4)), scale="2"))
-    for line in web.get("/metrics").text.splitlines():
-        assert re.fullmatch(r"# TYPE srfast_\w+ (counter|gauge)|srfast_\w+(\{\w+=\"\w+\"\})? [0-9.e+-]+", line), line
-    assert figure(web, 'srfast_jobs_total{state="done"}') > 0
+    parsers = {"text/plain": text_string_to_metric_families, "application/openmetrics-text": openmetrics_parser}
+    for kind, parse in parsers.items():
+        answer = web.get("/metrics", headers={"Accept": f"{kind}; version=1.0.0"})
+        families = {family.name: family for family in parse(answer.text)}
+        assert answer.headers["Content-Type"].startswith(kind) and all(family.documentation for family in families.values())
+        assert {"srfast_jobs", "srfast_jobs_held", "srfast_job_wait_seconds", "srfast_job_work_seconds"} <= set(families)
+    assert figure(web, 'srfast_jobs_total{state="done"}') > 0 and figure(web, "srfast_job_work_seconds_count") > 0
 
 
 def test_time_runs_out_and_results_expire(tmp_path):
-    with serving(tmp_path, "--seconds", "1", "--keep", "1", "--token", "sesame", "--origin", "https://mine.example") as server:
+    (tmp_path / "secret_name.safetensors").write_bytes(find_weights("photo", 2).read_bytes())
+    access = ["--token", "sesame", "--origin", "https://mine.example", "--models", str(tmp_path), "--log-json", "--access-log"]
+    with serving(tmp_path, "--seconds", "1", "--keep", "1", *access) as server:
         with httpx.Client(base_url=server.url, timeout=60) as web:
+            assert "secret_name" not in web.get("/").text and web.get("/openapi.json").status_code == 401
+            asked = {"Origin": "https://mine.example", "Access-Control-Request-Method": "POST"}
+            assert web.options("/api/jobs", headers=asked).headers["Access-Control-Allow-Origin"] == "https://mine.example"
+            assert web.options("/api/jobs", headers=asked | {"Origin": "https://other.example"}).status_code == 400
             assert web.get("/api/models").status_code == web.get("/metrics").status_code == post(web, b"").status_code == 401
             assert web.get("/").status_code == web.get("/healthz").status_code == 200
             web.headers["Authorization"] = "Bearer sesame"
@@ -312,10 +355,20 @@ def test_time_runs_out_and_results_expire(tmp_path):
             assert finish(web, answer)["state"] == "done"
             assert eventually(lambda: web.get(answer.headers["Location"]).status_code == 404)
             assert eventually(lambda: not [path for path in server.left() if "/" in path])
+            allowed = web.get("/api/models").headers
+            assert allowed["Access-Control-Allow-Origin"] == "https://mine.example"
+            assert "Location" in allowed["Access-Control-Expose-Headers"]
+            guesses = [web.get("/api/models", headers={"Authorization": f"Bearer {i}"}) for i in range(6)]
+            assert [guess.status_code for guess in guesses] == [401] * 5 + [429] and int(guesses[-1].headers["Retry-After"])
+            entries = [json.loads(line) for line in server.log.read_text().splitlines()]
+            requests = [entry for entry in entries if entry["log"] == "srfast.access"]
+            assert {entry["status"] for entry in requests} >= {200, 202, 401, 429}
+            assert {entry["client"] for entry in requests} == {"127.0.0.1"}
+            assert answer.json()["id"] not in server.log.read_text() and "sesame" not in server.log.read_text()
 
 
 def children(pid):
-    """The processes that `pid` has started."""
+    """The processes that `pid` has started, and those that they have started."""
     found = []
     for status in Path("/proc").glob("[0-9]*/status"):
         try:
@@ -323,14 +376,15 @@ def children(pid):
         except OSError:
             continue
         if parent and int(parent[1]) == pid:
-            found.append(int(status.parent.name))
+            found += [child := int(status.parent.name), *children(child)]
     return found
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks for processes in /proc")
 def test_killed_it_leaves_a_clean_start(tmp_path):
     with serving(tmp_path) as server:
-        answer = httpx.post(f"{server.url}/api/jobs", files={"picture": as_file(photo(300, 300))}, data={"scale": "8", "ensemble": "on"})
+        form = dict(files={"picture": as_file(photo(300, 300))}, data={"scale": "8", "ensemble": "on"})
+        answer = httpx.post(f"{server.url}/api/jobs", **form, timeout=60)
         assert eventually(lambda: httpx.get(server.url + answer.headers["Location"]).json()["state"] == "running")
         started = children(server.process.pid)
         server.process.send_signal(signal.SIGKILL)

@@ -86,7 +86,15 @@ REFUSED = {
     "missing file": (2, "nothere.png: no such file", "upscale nothere.png"),
     "newline in a missing name": (2, "no such file", ["upscale", "not\nhere.png"]),
     "name too long": (2, "aaa", ["upscale", "a" * 300 + ".png"]),
-    "folder": (2, "folder: expected an image, got a folder", "upscale folder"),
+    "empty folder": (2, "folder: no image found (looked for .avif", "upscale folder"),
+    "folder to a file": (2, "expected a folder for the results, got -o x.png", "upscale many -o x.png"),
+    "folder and standard input": (2, "expected one image with -", "upscale many -"),
+    "pattern without a match": (2, "no image found", ["upscale", "many/*.jpg"]),
+    "batch of nothing": (2, "nodir: no such file, folder or pattern", "batch nodir out"),
+    "batch with a wrong shard": (2, "expected a shard from 0/64 to 63/64", "batch many out --shard 64/64"),
+    "batch with an unknown engine": (2, "unknown engine 'rya': did you mean ray", "batch many out --engine rya"),
+    "batch to a store without driver": (2, "abfs:// needs adlfs: pip install adlfs", "batch many abfs://c/out"),
+    "batch with an unknown model": (2, "unknown model 'phto'", "batch many out --model phto"),
     "text renamed": (2, "text.png: expected an image", "upscale text.png"),
     "zero bytes": (2, "empty.png", "upscale empty.png"),
     "half a JPEG": (2, "half.jpg", "upscale half.jpg"),
@@ -213,6 +221,22 @@ def test_refusal_leaves_nothing_behind(name, refused):
 def folder(tmp_path):
     picture().save(tmp_path / "ok.png")
     return tmp_path
+
+
+def test_folder_keeps_its_structure_and_results_are_not_taken_again(folder):
+    (folder / "in/a b").mkdir(parents=True)
+    for name in ("in/one.jpg", "in/a b/two.png"): picture().save(folder / name)
+    (folder / "in/bad.png").write_bytes(b"no image")
+    (folder / "in/notes.txt").write_text("notes")
+    done = srfast(folder, "upscale", "in", "-o", "in/out", "--scale", "2", "--model", "fast", "--workers", "1")
+    assert done.returncode == 1 and done.stderr.startswith("srfast: in/bad.png: expected an image")
+    assert done.stdout.startswith("2 done, 1 failed in ") and "1 not images" in done.stdout and len(done.stdout.splitlines()) == 1
+    again = srfast(folder, "upscale", "in", "-o", "in/out", "--scale", "2", "--model", "fast", "--workers", "1")
+    assert again.returncode == 1 and again.stdout.startswith("0 done, 2 unchanged, 1 failed in ")
+    assert sorted(p.relative_to(folder / "in/out").as_posix() for p in (folder / "in/out").rglob("*.*")) == [
+        "a b/two_x2.png", "one_x2.jpg", "srfast-manifest/all.jsonl"]
+    assert srfast(folder, "upscale", "in/one.jpg", "-o", "one.jpg", "--scale", "2", "--model", "fast").returncode == 0
+    assert (folder / "one.jpg").read_bytes() == (folder / "in/out/one_x2.jpg").read_bytes()
 
 
 def test_result_lies_beside_its_picture(folder):

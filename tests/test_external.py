@@ -14,7 +14,7 @@ from srfast.core import WeightsError
 from srfast.evaluation.benchmark import benchmark
 from srfast.evaluation.measure import evaluate
 from srfast.evaluation.models import serves
-from srfast.networks import models
+from srfast.networks import external, models
 from test_cli import srfast
 
 PAGE = np.ascontiguousarray(data.astronaut()[40:76, 180:226])
@@ -38,6 +38,13 @@ def networks():
         "cugan": (UpCunet2x(), 2),
     }
     return {name: (net.eval(), scale) for name, (net, scale) in nets.items()}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """The user's cache folder, empty."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "srfast" / "overlaps"
 
 
 @pytest.fixture
@@ -85,6 +92,37 @@ def test_a_file_is_loaded_once(saved, tmp_path, monkeypatch):
     evaluate(path, tmp_path / "a", 4)
     assert upscale(PAGE, 4, model=path).shape[0] == 4 * len(PAGE)
     assert len(loaded) == 1
+
+
+def counted(monkeypatch):
+    """The calls of the function that measures, and of the one that tries channels and sizes."""
+    calls = []
+    for name in ("_measure_overlap", "_probe"):
+        whole = getattr(external, name)
+        monkeypatch.setattr(external, name, lambda *args, name=name, whole=whole: calls.append(name) or whole(*args))
+    return calls
+
+
+def test_a_file_is_measured_once_and_says_so(saved, cache, monkeypatch, capsys):
+    calls, path = counted(monkeypatch), saved("compact", "pth")
+    first = external.load_external(path).spec
+    assert "compact.pth: measuring how far the network sees, once for this file" in capsys.readouterr().err
+    other = path.rename(path.with_name("renamed.pth"))  # its content counts
+    assert external.load_external(other).spec == first and calls == ["_measure_overlap"]
+    assert capsys.readouterr().err == "" and len(list(cache.iterdir())) == 1
+    next(cache.iterdir()).write_text('{"overlap": "far"}')
+    assert external.load_external(other).spec == first and calls == ["_measure_overlap"] * 2
+
+
+def test_a_network_of_the_table_is_not_measured(saved, monkeypatch):
+    calls = counted(monkeypatch)
+    assert external.load_external(saved("swinir", "pth")).spec.overlap == 64 and not calls
+
+
+def test_a_cache_that_cannot_be_written_only_costs_time(saved, cache, monkeypatch):
+    cache.parent.parent.mkdir(parents=True)
+    cache.parent.write_text("a file where the folder should be")
+    assert external.load_external(saved("compact", "pth")).spec.overlap > 0
 
 
 def test_unknown_tensors_are_refused(tmp_path):

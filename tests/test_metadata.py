@@ -1,13 +1,17 @@
 """What a file says beside its pixels: what is carried into a result, what is refused, what is named in a warning."""
+import csv
 import io
 import struct
 import zlib
+from pathlib import Path
+from shutil import which
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image, ImageCms, PngImagePlugin
 
+import metadata
 import srfast
 from files import encoded, written
 
@@ -204,13 +208,14 @@ def test_comments_travel(comment, kind, tmp_path, recwarn):
     assert written(UPSCALER(tmp_path / "a.png", 2), tmp_path / "b.jpg").info["comment"].decode() == text
 
 
-@pytest.mark.parametrize("suffix", ["gif", "bmp", "ppm"])
-def test_what_a_format_has_no_place_for_is_named(suffix, tmp_path):
+@pytest.mark.parametrize("suffix, names", [("gif", "EXIF, IPTC"), ("bmp", "EXIF, XMP, IPTC"),
+                                           ("ppm", "EXIF, XMP, IPTC, the colour profile")])
+def test_what_a_format_has_no_place_for_is_named(suffix, names, tmp_path):
     exif = Image.Exif()
     exif[271] = "maker"
     img = RGB.copy()
     img.info = {"exif": exif.tobytes(), "xmp": b"<x/>", "iptc": CAPTION, "icc_profile": bytes(200), "text": {"Title": "cat"}}
-    with pytest.warns(UserWarning, match="no place for EXIF, XMP, IPTC, the colour profile, the text 'Title': left out; use .png"):
+    with pytest.warns(UserWarning, match=f"no place for {names}, the text 'Title': left out; use .png"):
         srfast.write_img(img, tmp_path / f"a.{suffix}")
 
 
@@ -316,3 +321,76 @@ def test_a_gamma_that_only_a_png_holds_is_named(gamma, named, tmp_path, recwarn)
     assert written(result, tmp_path / "a.png").info["gamma"] == gamma and not left_out(recwarn)
     srfast.write_img(result, tmp_path / "a.jpg")
     assert left_out(recwarn) == ["JPEG has no place for the gamma: left out; use .png, which holds all of it"] * named
+
+
+# What is carried from which format to which
+
+def test_the_table_of_the_documentation_is_what_happens():
+    """A page shows the committed table. Nothing in it is lost without a warning."""
+    with open(Path(__file__).parents[1] / "data/results/tables/metadata.csv", newline="") as file: told = list(csv.DictReader(file))
+    found = metadata.table()
+    assert [{name: row[name] for name in found[0]} for row in told] == found
+    assert {cell for row in found for cell in row.values()} >= {"kept", "named"} and "lost" not in str(found)
+
+
+@pytest.mark.skipif(not which("exiftool"), reason="exiftool is not installed")
+def test_exiftool_finds_the_same():
+    *wrong, summary = metadata.by_exiftool()
+    assert not wrong, summary
+
+
+# strict and strip
+
+@pytest.mark.parametrize("info, suffix, named", [({"xmp": b"<x/>"}, "bmp", "XMP"), ({"text": {"Title": "cat"}}, "jpg", "the text 'Title'"),
+                                                 ({"dpi": (200, 200)}, "gif", "the resolution")], ids=str)
+def test_strict_makes_an_error_of_what_a_format_has_no_place_for(info, suffix, named, tmp_path):
+    img = RGB.copy()
+    img.info = info
+    with pytest.raises(srfast.ImageError, match=f"a.{suffix}: {suffix.upper().replace('JPG', 'JPEG')} has no place for {named}: left out"):
+        srfast.write_img(img, tmp_path / f"a.{suffix}", strict=True)
+    assert not list(tmp_path.iterdir())
+    with pytest.warns(UserWarning, match="left out"): srfast.write_img(img, tmp_path / f"a.{suffix}")
+    srfast.write_img(img, tmp_path / "a.png", strict=True)
+
+
+def test_strict_refuses_damaged_exif_and_other_calls_do_not(tmp_path):
+    data = encoded(RGB, "JPEG", exif=b"Exif\0\0no EXIF at all")
+    with pytest.raises(srfast.ImageError, match="the EXIF is damaged: left out"): srfast.upscale(data, 2, model="fast", strict=True)
+    with pytest.warns(UserWarning, match="the EXIF is damaged: left out"): assert UPSCALER(data, 2).size == (32, 24)
+
+
+def private(kind):
+    exif, text = Image.Exif(), PngImagePlugin.PngInfo()
+    exif[271] = "maker"
+    exif.get_ifd(0x8825).update({1: "N", 2: (48.0, 8.0, 0.0)})
+    xmp = b'<x a="1" exif:GPSLatitude="48,8N"><photoshop:City>Munich</photoshop:City></x>'
+    text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    text.add_text("exif:GPSLatitude", "48/1")
+    more = {"pnginfo": text} if kind == "PNG" else {"xmp": xmp} if kind != "TIFF" else {}
+    if kind == "TIFF": exif.update({700: xmp, 33550: (1.0, 1.0, 0.0), 33922: (0.0,) * 6})
+    return encoded(RGB, kind, exif=exif, icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(), **more)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "avif", "gif"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("strip", ["gps", True])
+def test_a_stripped_file_does_not_say_where_it_was_taken(strip, kind, suffix, tmp_path):
+    result = UPSCALER(private(kind), 2)
+    data = srfast.write_img(result, tmp_path / f"a.{suffix}", strip=strip).read_bytes()
+    assert not any(word in data for word in (b"GPS", b"Munich", b"48/1"))
+    with Image.open(tmp_path / f"a.{suffix}") as found:
+        found.load()
+        exif = found.getexif()
+        assert 0x8825 not in exif and not exif.get_ifd(0x8825) and 33550 not in getattr(found, "tag_v2", {})
+        assert (exif.get(271) == "maker") == (strip == "gps" and suffix != "gif")
+        assert suffix == "gif" or "icc_profile" in found.info
+    assert (b"<x a=" in data) == (strip == "gps") or suffix in ("png", "avif")
+    assert result.info.get("exif")  # the image in memory keeps it
+
+
+def test_16_bits_and_frames_are_stripped_too(tmp_path):
+    deep = srfast.images.sixteen.deep_picture(np.asarray(RGB).astype(np.uint16) * 251, "RGB", {"text": {"Title": "cat"}})
+    back = srfast.read_img(srfast.write_img(deep, tmp_path / "a.png", strip=True))
+    assert (back.deep == deep.deep).all() and "text" not in back.info
+    with pytest.raises(ValueError, match="expected strip to be 'gps', True or False, got 'all'"):
+        srfast.write_img(RGB, tmp_path / "b.png", strip="all")

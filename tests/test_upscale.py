@@ -332,9 +332,11 @@ def test_sixteen_bit_colour_is_turned_too(orientation, tmp_path):
     np.testing.assert_array_equal(deep_values(srfast.read_img(tmp_path / "deep.tif")), (np.asarray(turned).astype(np.uint16) + 1) * 200)
 
 
-def test_sixteen_bit_planes_apart_are_refused_and_not_misread(tmp_path):
+def test_sixteen_bit_planes_apart_are_read_or_refused_and_not_misread(tmp_path, monkeypatch):
     values = waves().transpose(2, 0, 1).astype(np.uint16)
     tifffile.imwrite(tmp_path / "planar.tif", values, photometric="rgb", planarconfig="separate")
+    np.testing.assert_array_equal(UPSCALER(tmp_path / "planar.tif", 1).deep, values.transpose(1, 2, 0))
+    monkeypatch.setitem(sys.modules, "tifffile", None)
     with pytest.raises(srfast.ImageError, match="planar.tif"): UPSCALER(tmp_path / "planar.tif")
 
 

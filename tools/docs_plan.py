@@ -17,6 +17,7 @@ SECTIONS = {  # folder under nbs/ -> title; modules go to the reference, other f
     "tutorials": ("Tutorials", "Start here: from a folder of your own images to a trained model."),
     "systems": ("Systems", "Super-resolution systems from papers and courses, rebuilt, trained and compared."),
     "evaluation": ("Evaluation", "How good the models are, by which measure, and where they fail."),
+    "clusters": ("Clusters", "Many images on many machines: array jobs, Ray, and what a million photographs cost."),
     "reference": ("Reference", "Every module, by package: what it does, its functions and classes, and examples that run."),
     "project": ("Project", "All notebooks, how to contribute, and what changed."),
 }

@@ -16,13 +16,13 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
-from .._torchvision import torchvision  # noqa: F401, so that `from fastai.vision.all import *` works beside a CPU build of torch
 from fastai.data.block import DataBlock
 from fastai.data.core import DataLoaders
 from fastai.data.load import SkipItemException
 from fasttransform import ItemTransform
 from PIL import Image
 
+from .._torchvision import torchvision  # noqa: F401, so that `from fastai.vision.all import *` works beside a CPU build of torch
 from ..core import ImageError
 from .pairs import find_pictures, make_pair, read_rgb
 from .patches import warn_skipped

@@ -9,14 +9,13 @@ __all__ = ['copy_exif', 'exif_bytes']
 import io
 import re
 import struct
-import warnings
 from contextlib import suppress
 
 import numpy as np
 from PIL import Image
 
 from ..core import ImageError
-from .limits import DAMAGE
+from .limits import DAMAGE, lose
 
 # %% ../../nbs/images/01_exif.ipynb #96d04a8c
 _LAYOUT = {
@@ -88,7 +87,7 @@ def drop_fixed_note(exif: Image.Exif, where: str) -> None:
     note = _note(exif)
     if note and not (isinstance(note, bytes) and note.startswith(_MAY_MOVE)):
         del exif.get_ifd(0x8769)[_NOTE]
-        warnings.warn(f"the camera's maker note was left out: its values are found by their position, which changes {where}", stacklevel=2)
+        lose(f"the camera's maker note was left out: its values are found by their position, which changes {where}")
 
 # %% ../../nbs/images/01_exif.ipynb #f4f5e546
 def pack_exif(exif: Image.Exif, source: bytes) -> bytes:
@@ -118,13 +117,16 @@ def exif_bytes(
         for tag in [tag for tag in exif if tag in layout or tag == 270 and _OF_LAYOUT.match(str(exif[tag]))]:
             del exif[tag]
         return pack_exif(exif, img.info.get("exif", b""))
+    except ImageError:
+        raise
     except DAMAGE:
+        lose("the EXIF is damaged: left out")
         return b""
 
 # %% ../../nbs/images/01_exif.ipynb #e2113312
 def upright_xmp(xmp):
     "Return XMP, str or bytes, without its orientation; return other values unchanged."
-    tag = r'tiff:Orientation="\d"|<tiff:Orientation>\d</tiff:Orientation>'
+    tag = r'tiff:Orientation\s*=\s*(?:"\d"|\'\d\')|<tiff:Orientation>\s*\d\s*</tiff:Orientation>'
     if isinstance(xmp, (str, bytes)):
         return re.sub(tag if isinstance(xmp, str) else tag.encode(), xmp[:0], xmp)
     return xmp
@@ -199,6 +201,100 @@ def put_text(exif: Image.Exif, text: dict[str, str], in_tiff: bool = False) -> l
             folder[tag] = b"ASCII\0\0\0" + folder[tag] if value.isascii() else b"UNICODE\0" + value.encode("utf-16-be")
             exif[0x8769] = 0
     return left
+
+# %% ../../nbs/images/01_exif.ipynb #ge0t0001
+_SCALE, _TIES, _MATRIX, _GEO_KEYS, _RPC = 33550, 33922, 34264, 34735, 50844
+_GEO = (_SCALE, _TIES, _MATRIX, _GEO_KEYS, 34736, 34737, 42112, 42113, _RPC)  # with what keys refer to, and two tags of GDAL
+
+def geo_tags(tags) -> dict:
+    "Return the tags of a TIFF that place it on a map."
+    found = {tag: tags[tag] for tag in _GEO if tag in tags}
+    return found if {_SCALE, _TIES, _MATRIX, _GEO_KEYS, _RPC} & set(found) else {}
+
+# %% ../../nbs/images/01_exif.ipynb #ge0t0002
+def _first_pixel(geo: dict) -> float:
+    "Return where the first pixel begins: 0, or -0.5 if pixels are counted from their centres."
+    keys = geo.get(_GEO_KEYS, ())
+    raster = next((keys[at + 3] for at in range(4, len(keys) - 3, 4) if keys[at] == 1025), 1)
+    return -0.5 if raster == 2 else 0.0
+
+# %% ../../nbs/images/01_exif.ipynb #ge0t0003
+def resized_geo(
+    geo: dict,  # from `geo_tags`
+    factors: tuple[float, float],  # enlargement of width and height
+) -> dict:
+    "Return the tags for the enlarged image; empty if they are damaged."
+    geo = dict(geo)
+    with suppress(*DAMAGE):
+        start = _first_pixel(geo)
+        moved = lambda at, factor, start: (at - start) * factor + start  # noqa: E731
+        if _SCALE in geo:
+            geo[_SCALE] = (*(size / factor for size, factor in zip(geo[_SCALE], factors)), *geo[_SCALE][2:])
+        if _TIES in geo:
+            ties = np.reshape(np.array(geo[_TIES], float), (-1, 6))
+            ties[:, :2] = moved(ties[:, :2], np.array(factors), start)
+            geo[_TIES] = tuple(ties.ravel().tolist())
+        if _MATRIX in geo:
+            matrix, back = np.reshape(np.array(geo[_MATRIX], float), (4, 4)), np.eye(4)
+            for axis, factor in enumerate(factors):
+                back[axis, axis], back[axis, 3] = 1 / factor, moved(0.0, 1 / factor, start)
+            geo[_MATRIX] = tuple((matrix @ back).ravel().tolist())
+        if _RPC in geo:
+            rpc = list(geo[_RPC])
+            for axis, factor in ((3, factors[0]), (2, factors[1])):
+                rpc[axis], rpc[axis + 5] = moved(rpc[axis], factor, -0.5), rpc[axis + 5] * factor
+            geo[_RPC] = tuple(rpc)
+        return geo
+    lose("the georeference is damaged: left out")
+    return {}
+
+# %% ../../nbs/images/01_exif.ipynb #str1p001
+_PERSONAL = ("exif", "xmp", "XML:com.adobe.xmp", "iptc", "photoshop", "text", "comment", "geotiff")
+_OF_PLACE = r"(?:\w+:\w*(?:GPS|Gps|Latitude|Longitude)\w*|photoshop:(?:City|State|Country)|Iptc4xmp\w+:(?:Location\w*|CountryCode))"
+_PLACE = re.compile(rf"""\s{_OF_PLACE}\s*=\s*(?:"[^"]*"|'[^']*')|<{_OF_PLACE}\b[^>]*/>|<({_OF_PLACE})\b.*?</\1>""".encode(), re.DOTALL)
+_PLACE_FIELDS = (26, 27, 90, 92, 95, 100, 101)  # of IPTC record 2
+
+# %% ../../nbs/images/01_exif.ipynb #str1p002
+def _iptc_without_place(iptc: bytes) -> bytes:
+    "Return IPTC without the names of places; empty if it is damaged."
+    kept, at = b"", 0
+    while at + 5 <= len(iptc) and iptc[at] == 0x1C:
+        (size,), start = struct.unpack_from(">H", iptc, at + 3), at + 5
+        if size & 0x8000:  # the size of the size
+            size, start = int.from_bytes(iptc[start : start + (size & 0x7FFF)], "big"), start + (size & 0x7FFF)
+        if not (iptc[at + 1] == 2 and iptc[at + 2] in _PLACE_FIELDS):
+            kept += iptc[at : start + size]
+        at = start + size
+    return kept
+
+# %% ../../nbs/images/01_exif.ipynb #str1p003
+def _exif_without_place(exif: bytes) -> bytes:
+    "Return EXIF without place and maker note."
+    with suppress(*DAMAGE):
+        copy = copy_exif(exif)
+        if 0x8825 in copy:
+            copy.get_ifd(0x8825).clear()
+            del copy[0x8825]
+        if _note(copy):
+            del copy.get_ifd(0x8769)[_NOTE]
+        return copy.tobytes() if copy else b""
+    return b""
+
+# %% ../../nbs/images/01_exif.ipynb #str1p004
+def stripped(
+    info: dict,  # of an image, as `carried` returns it
+    strip: bool | str,  # 'gps' or True
+) -> dict:
+    "Return `info` without the place, or without everything personal; raise `ValueError` for another `strip`."
+    if strip not in (True, False, "gps"):
+        raise ValueError(f"expected strip to be 'gps', True or False, got {strip!r}")
+    if strip is not True:
+        without = {"exif": _exif_without_place, "xmp": lambda xmp: _PLACE.sub(b"", xmp), "iptc": _iptc_without_place}
+        info = {key: without[key](value) if strip and key in without else value for key, value in info.items()}
+        if strip and "text" in info:
+            info["text"] = {key: value for key, value in info["text"].items() if not re.search("gps|latitude|longitude", key.lower())}
+        return {key: value for key, value in info.items() if not strip or value and key != "geotiff"}
+    return {key: value for key, value in info.items() if key not in _PERSONAL}
 
 # %% ../../nbs/images/01_exif.ipynb #0becdced
 _D65, _C = (0.3127, 0.329), (0.31, 0.316)

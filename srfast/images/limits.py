@@ -9,8 +9,10 @@ __all__ = ['pixel_limit']
 import os
 import re
 import struct
+import warnings
 import zlib
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from threading import Lock
 
@@ -19,8 +21,8 @@ from PIL import Image
 from ..core import ImageError, PixelLimitError
 
 # %% ../../nbs/images/00_limits.ipynb #ea3ea1d8
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF")
-_LIMITS = {"in": 178_956_970, "out": 400_000_000}
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "JPEG2000", "ICO", "PSD")
+_LIMITS = {"in": 268_435_456, "out": 400_000_000}
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError,
            struct.error, zlib.error, Image.DecompressionBombError)
 
@@ -28,7 +30,7 @@ DAMAGE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, At
 def pixel_limit(
     which: str,  # 'in' for images that are read, 'out' for results
     limit: int | None = None,  # most pixels, all frames together; None: environment, then default
-) -> int:  # `limit`, or the environment's, or the default: 178,956,970 in, 400,000,000 out
+) -> int:  # `limit`, or the environment's, or the default: 268,435,456 in, 400,000,000 out
     "Return how many pixels are allowed; raise `ValueError` unless that is a whole number above 0."
     name = f"SRFAST_MAX_PIXELS_{which.upper()}"
     given = os.environ.get(name, "") if limit is None else limit
@@ -93,3 +95,22 @@ def named_errors(name: str, what: str = "damaged or unreadable image"):
 def source_name(src) -> str:
     "Return the name of `src` for messages."
     return (str(src) or "''") if isinstance(src, (str, Path)) else str(getattr(src, "name", "") or "the given bytes")
+
+# %% ../../nbs/images/00_limits.ipynb #l0ss0001
+_strict: ContextVar[bool] = ContextVar("strict", default=False)
+
+@contextmanager
+def strictly(strict: bool):
+    "Make `lose` raise an error within the block, if `strict`."
+    before = _strict.set(bool(strict) or _strict.get())
+    try:
+        yield
+    finally:
+        _strict.reset(before)
+
+# %% ../../nbs/images/00_limits.ipynb #l0ss0002
+def lose(message: str) -> None:
+    "Warn that something is lost; raise `ImageError` within `strictly(True)`."
+    if _strict.get():
+        raise ImageError(message)
+    warnings.warn(message, stacklevel=2)

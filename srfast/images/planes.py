@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..core import ImageError, to_rgb
-from .exif import copy_exif, exif_bytes, iptc_bytes, pack_exif
+from .exif import copy_exif, exif_bytes, iptc_bytes, pack_exif, resized_geo
 from .limits import DAMAGE, named_errors
 from .sixteen import deep_picture, deep_values, upper_bits
 
@@ -36,7 +36,8 @@ class Planes:
     two_valued: bool = False  # whether `color` came from single bits
 
 # %% ../../nbs/images/05_planes.ipynb #ac942058
-_TRAVELS = ("icc_profile", "gamma", "chromaticity", "exif", "xmp", "dpi", "text", "comment", "duration", "loop", "default_image")
+_TRAVELS = ("icc_profile", "gamma", "chromaticity", "exif", "xmp", "dpi", "text", "comment", "geotiff", "int16")
+_TRAVELS += ("duration", "loop", "default_image")  # of animations
 
 # %% ../../nbs/images/05_planes.ipynb #d6cf2ce5
 def _is_dpi(dpi) -> bool:
@@ -56,7 +57,7 @@ def carried(
     info |= {"exif": exif_bytes(img), "iptc": iptc_bytes(img), "xmp": xmp.encode() if isinstance(xmp, str) else xmp, "dpi": info.get("dpi")}
     if not _is_dpi(info["dpi"]):
         del info["dpi"]
-    kinds = {"exif": bytes, "xmp": bytes, "icc_profile": bytes, "iptc": bytes, "comment": (bytes, str), "text": dict}
+    kinds = {"exif": bytes, "xmp": bytes, "icc_profile": bytes, "iptc": bytes, "comment": (bytes, str), "text": dict, "geotiff": dict}
     return {key: value for key, value in info.items() if key not in kinds or value and isinstance(value, kinds[key])}
 
 # %% ../../nbs/images/05_planes.ipynb #fc11645f
@@ -103,6 +104,8 @@ def enlarged_info(
         info["dpi"] = tuple(float(x) * factor for x, factor in zip(info["dpi"], factors))
         if not _is_dpi(info["dpi"]):
             del info["dpi"]
+    if "geotiff" in info:
+        info["geotiff"] = resized_geo(info["geotiff"], factors)
     if "xmp" in info:
         info["xmp"] = _resized_xmp(info["xmp"], before, after)
     try:
@@ -133,7 +136,8 @@ def _wide_planes(img: Image.Image) -> Planes:
     values = np.asarray(img)[..., None]
     if not (values.min() >= 0 and values.max() <= 65535):
         raise ImageError(f"expected values from 0 to 65535 in mode {img.mode}, got {values.min()} to {values.max()}; rescale them")
-    top = next(top for top in ((1, 255, 65535) if img.mode == "F" else (255, 65535)) if values.max() <= top)
+    tops = (1, 255, 65535) if img.mode == "F" else (255, 32767, 65535) if img.info.get("int16") else (255, 65535)
+    top = next(top for top in tops if values.max() <= top)
     return Planes(values.astype(np.float64) / top, info=carried(img), mode=img.mode, top=top)
 
 # %% ../../nbs/images/05_planes.ipynb #ea56109e

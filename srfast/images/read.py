@@ -6,21 +6,25 @@
 __all__ = ['frame_count', 'open_img', 'upright_size', 'upright', 'read_frames', 'read_img']
 
 # %% ../../nbs/images/03_read.ipynb #2f3d4f32
+import ctypes
 import io
+import logging
 import os
 import re
 import struct
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from ..core import ImageError, PixelLimitError
-from .exif import coded_profile, exif_bytes, file_texts, tiff_folder, upright_xmp
-from .limits import DAMAGE, FORMATS, named_errors, pillow_limit, pixel_limit, source_name, too_large
+from .exif import coded_profile, exif_bytes, file_texts, geo_tags, tiff_folder, upright_xmp
+from .limits import DAMAGE, FORMATS, lose, named_errors, pillow_limit, pixel_limit, source_name, strictly, too_large
+from .sixteen import bmp_profile, bmp_values, exr_values, gif_apps, jp2_info, jxl_bits, other_tiff, without_end
 from .sixteen import clear_where, compose, deep_picture, deep_values, drop_other_palette, gif_parts, is_deep, lower_bytes
 from .sixteen import Part, Picture, png_chunks, png_parts, raw_mode, whole_values
 
@@ -88,28 +92,159 @@ def _check_raw(file) -> None:
         advice = "develop it with a raw converter (such as darktable or RawTherapee) and use the TIFF or PNG"
         raise ImageError(f"expected an image, got a camera raw file; {advice}")
 
-# %% ../../nbs/images/03_read.ipynb #fb234d1c
-def _open_header(file, max_pixels: int) -> Image.Image:
-    "Return the image of `file`, undecoded, if its format is on the list and it has at most `max_pixels`."
-    _check_raw(file)
+# %% ../../nbs/images/03_read.ipynb #0pen0002
+def _opened(file):
+    "Return an open binary file for a path, or `file` itself, for a `with` statement."
+    return open(file, "rb") if isinstance(file, Path) else nullcontext(file)
+
+def _made(values: np.ndarray, info: dict) -> Image.Image:
+    "Return the image of values (H, W) or (H, W, 1 to 4) that another library decoded."
+    values = values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
+    if values.ndim == 3 and values.dtype == np.uint16:
+        return deep_picture(values, {2: "LA", 3: "RGB", 4: "RGBA"}[values.shape[2]], info)
+    img = Image.fromarray(values.clip(None, 2**31 - 1).astype(np.int32) if values.dtype == np.int64 else values)
+    img.info = info
+    return img
+
+def _bit_fields(file, max_pixels: int) -> Image.Image:
+    "Return the decoded image of a BMP whose bit fields Pillow cannot read."
+    with _opened(file) as opened:
+        values = bmp_values(opened, max_pixels)
+    return _made(values[..., :3] if values.shape[2] == 4 and not values[..., 3].any() else values, {})
+
+# %% ../../nbs/images/03_read.ipynb #0pen0001
+_TGA_NAMES = (".tga", ".icb", ".vda", ".vst")
+
+def _is_tga(file) -> bool:
+    "Return whether a file has the name or the last bytes of a TGA."
+    if isinstance(file, Path) and file.suffix.lower() in _TGA_NAMES:
+        return True
+    with suppress(*DAMAGE), _opened(file) as opened:
+        opened.seek(-18, 2)
+        return opened.read(16) == b"TRUEVISION-XFILE"
+    return False
+
+# %% ../../nbs/images/03_read.ipynb #0pen0005
+def _channels(file) -> int:
+    "Return how many channels a PSD has."
+    with _opened(file) as opened:
+        at = opened.tell()
+        opened.seek(12)
+        (channels,) = struct.unpack(">H", opened.read(2))
+        opened.seek(at)
+    return channels
+
+# %% ../../nbs/images/03_read.ipynb #0pen0004
+_LONGEST_TEXT = 1 << 24
+
+@lru_cache(maxsize=None)
+def _prepare_pillow() -> None:
+    "Silence libtiff and Pillow's log, and allow longer texts in a PNG, once per process."
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, _LONGEST_TEXT)
+    with suppress(AttributeError, OSError):
+        library = ctypes.CDLL(Image.core.__file__)
+        for set_handler in (library.TIFFSetErrorHandler, library.TIFFSetWarningHandler):
+            set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+            set_handler(None)
+
+# %% ../../nbs/images/03_read.ipynb #othr0001
+_EXR = b"v/1\1"
+_JXL = re.compile(rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n")
+
+def _open_tiff(file, max_pixels: int) -> Image.Image:
+    "Return the decoded image of a TIFF that Pillow cannot read."
     try:
-        with pillow_limit(max_pixels):
-            return Image.open(file, formats=FORMATS)
-    except UnidentifiedImageError:
-        first = _first_bytes(file)
-        if _TIFF.match(first):
-            raise ImageError("expected a TIFF of 1, 8 or 16 bits, got a kind that Pillow cannot read; save it as PNG") from None
-        if _VIDEO.match(first):
-            raise ImageError("expected an image, got a video; enlarge it with: srfast video FILE (srfast.upscale_video)") from None
-        if not _HEIC.match(first):
-            raise ImageError(f"expected an image ({', '.join(FORMATS)}), got something else") from None
-    try:
-        from pillow_heif import register_heif_opener
+        return _made(*other_tiff(file, max_pixels))
     except ImportError:
-        raise ImageError("HEIC needs another library: pip install 'srfast[formats]'") from None
+        advice = "save it as PNG, or pip install 'srfast[formats]'"
+        raise ImageError(f"expected a TIFF of 1, 8 or 16 bits in one plane, got a kind that Pillow cannot read; {advice}") from None
+
+# %% ../../nbs/images/03_read.ipynb #othr0002
+def _open_jxl(file, max_pixels: int) -> Image.Image:
+    "Return a JPEG XL, which says itself how it is turned."
+    import pillow_jxl  # noqa: F401
+
+    with pillow_limit(max_pixels):
+        img = Image.open(file, formats=("JXL",))
+    if getattr(img, "n_frames", 1) > 1:
+        raise ImageError("expected a still JPEG XL, got an animation; save it as APNG or WebP")
+    with _opened(file) as opened:
+        opened.seek(0)
+        if jxl_bits(opened.read(4096)) > 8 and not img.mode.startswith(("I;16", "F")):
+            lose("a JPEG XL of more than 8 bits becomes 8-bit; save it as PNG to keep all of them")
+    img.info["exif"], img._exif = exif_bytes(img), None  # without the orientation, which counts in no JPEG XL
+    return img
+
+# %% ../../nbs/images/03_read.ipynb #othr0003
+def _open_heif(file, max_pixels: int) -> Image.Image:
+    "Return a HEIC."
+    from pillow_heif import register_heif_opener
+
     register_heif_opener()
     with pillow_limit(max_pixels):
         return Image.open(file, formats=("HEIF",))
+
+# %% ../../nbs/images/03_read.ipynb #othr0004
+def _open_other(file, max_pixels: int) -> Image.Image:
+    "Return an image of a format that Pillow does not know; raise `ImageError` that names the library to install."
+    first = _first_bytes(file)
+    if _TIFF.match(first):
+        return _open_tiff(file, max_pixels)
+    kinds = {"HEIC": (_HEIC.match(first), _open_heif), "JPEG XL": (_JXL.match(first), _open_jxl)}
+    kinds["OpenEXR"] = (first.startswith(_EXR), lambda file, max_pixels: _made(exr_values(file, max_pixels), {}))
+    kind = next((kind for kind, (fits, _) in kinds.items() if fits), None)
+    if _VIDEO.match(first):
+        raise ImageError("expected an image, got a video; enlarge it with: srfast video FILE (srfast.upscale_video)")
+    if kind is None:
+        raise ImageError(f"expected an image ({', '.join(FORMATS)}), got something else")
+    try:
+        return kinds[kind][1](file, max_pixels)
+    except ImportError:
+        raise ImageError(f"{kind} needs another library: pip install 'srfast[formats]'") from None
+
+# %% ../../nbs/images/03_read.ipynb #fb234d1c
+def _is_mixed_up(img: Image.Image) -> bool:
+    "Return whether a TIFF has separate planes that Pillow mixes up or cannot read."
+    tags = getattr(img, "tag_v2", {})
+    return tags.get(284) == 2 and (img.mode in ("LA", "La", "LAB", "PA") or max(tags.get(258, (8,))) > 8 and len(tags.get(258, ())) > 1)
+
+def _open_header(file, max_pixels: int) -> Image.Image:
+    "Return the image of `file`, undecoded, if its format is on the list and it has at most `max_pixels`."
+    _check_raw(file)
+    _prepare_pillow()
+    try:
+        with pillow_limit(max_pixels):
+            img = Image.open(file, formats=("TGA",) if _is_tga(file) else FORMATS)
+    except UnidentifiedImageError:
+        img = None
+    except OSError as e:
+        if _first_bytes(file)[:2] != b"BM" or "bitfields" not in str(e):
+            raise
+        return _bit_fields(file, max_pixels)
+    if img is None:
+        return _open_other(file, max_pixels)
+    if img.format == "PSD" and (img.mode not in ("L", "P", "RGB", "CMYK") or _channels(file) != len(img.getbands())):
+        raise ImageError("expected a flat PSD of grey, RGB or CMYK, got one with transparency or another mode; save it as PNG or TIFF")
+    return _open_tiff(file, max_pixels) if _is_mixed_up(img) else img
+
+
+# %% ../../nbs/images/03_read.ipynb #unrd0001
+_READERS = {"GIF": gif_apps, "BMP": lambda data: {"icc_profile": bmp_profile(data)}, "JPEG2000": jp2_info}
+_PSD_RESOURCES = {1028: "iptc", 1058: "exif", 1060: "xmp"}
+
+def unread_info(img: Image.Image) -> dict:
+    "Return entries of `info` that Pillow does not read, of an image that is not decoded; raise `ImageError` for HDR."
+    profile, file = coded_profile(img), getattr(img, "_fp", None) or getattr(img, "fp", None)
+    found = {"icc_profile": profile}
+    if img.format in _READERS and hasattr(file, "seek"):
+        at = file.tell()
+        file.seek(0)
+        found |= _READERS[img.format](file.read())
+        file.seek(at)
+    for number, _, data in img.resources if img.format == "PSD" else ():
+        found |= {_PSD_RESOURCES[number]: data} if number in _PSD_RESOURCES else {}
+    return {key: value for key, value in found.items() if value}
 
 # %% ../../nbs/images/03_read.ipynb #0699677e
 MOVING = ("GIF", "PNG", "WEBP", "AVIF")
@@ -126,7 +261,9 @@ def _is_small_copy(img: Image.Image, page: int) -> bool:
 # %% ../../nbs/images/03_read.ipynb #f1ec4d4b
 def _frames(img: Image.Image) -> dict[int, tuple[int, int]]:
     "Return the number and size of each frame or page, without reduced copies of a page."
-    count = getattr(img, "n_frames", 1) if img.format in (*MOVING, "TIFF", None) else 1
+    if img.format not in (*MOVING, "TIFF", None):
+        return {img.tell(): img.size}
+    count = getattr(img, "n_frames", 1)
     if img.format != "TIFF" or count == 1:
         return dict.fromkeys(range(count), img.size)
     current = img.tell()
@@ -146,6 +283,14 @@ def _weight(size: tuple[int, int], frames: int) -> int:
     "Return how many pixels a frame of that size counts as, if there are `frames` of them."
     return max(size[0] * size[1], 256 if frames > 1 else 0)
 
+# %% ../../nbs/images/03_read.ipynb #tiles001
+def check_tiles(img: Image.Image, max_pixels: int) -> None:
+    "Raise `PixelLimitError` if the tiles of a TIFF page have more pixels than allowed."
+    tags = getattr(img, "tag_v2", {})
+    tile = int(tags.get(322, 0)) * int(tags.get(323, 0))
+    if tile > max(max_pixels, 256 * 256):
+        raise too_large(max_pixels, tile)
+
 # %% ../../nbs/images/03_read.ipynb #88079387
 def open_img(
     src: str | Path | bytes | io.IOBase,  # path, bytes of a file, or open binary file
@@ -159,8 +304,9 @@ def open_img(
     with named_errors(source_name(src), "cannot be read"):
         img = _open_header(_source_file(src), limit)
         try:
+            check_tiles(img, limit)
             with pillow_limit(limit):
-                coded_profile(img)
+                unread_info(img)
                 frames = _frames(img)
                 if img.tell() not in frames:
                     img.seek(min(frames))
@@ -177,13 +323,22 @@ def open_img(
 def _page_info(img: Image.Image, info: dict) -> dict:
     "Return `info` of a TIFF page with its EXIF, without values that Pillow made up or kept from the pages before."
     tags = img.tag_v2
+    geo = {"geotiff": geo_tags(tags)} if geo_tags(tags) else {}
     own = {"icc_profile": 34675 in tags, "xmp": 700 in tags, "dpi": 282 in tags and tags.get(296, 2) != 1}
     strange = {key for key in own if not own[key] and (img.n_frames > 1 or key == "dpi" and info.get(key) == (1, 1))}
-    return {"exif": exif_bytes(img)} | {key: value for key, value in info.items() if key not in strange}
+    return {"exif": exif_bytes(img)} | geo | {key: value for key, value in info.items() if key not in strange}
+
+# %% ../../nbs/images/03_read.ipynb #xmpt0001
+def drop_xmp_turn(img: Image.Image) -> None:
+    "Remove the orientation from the XMP of `img`, where Pillow would find it."
+    for key in ("xmp", "XML:com.adobe.xmp"):
+        if key in img.info:
+            img.info[key] = upright_xmp(img.info[key])
 
 # %% ../../nbs/images/03_read.ipynb #5d2e8b61
 def _is_sideways(img: Image.Image) -> bool:
     "Return whether EXIF asks for a quarter turn. Pillow turns a TIFF itself when decoding and then removes the tag."
+    drop_xmp_turn(img)
     try:
         return img.getexif().get(0x0112, 1) in (5, 6, 7, 8)
     except DAMAGE:
@@ -197,6 +352,30 @@ def _check_sums(img: Image.Image) -> None:
         pass
     img.fp.seek(at)
 
+# %% ../../nbs/images/03_read.ipynb #end00001
+def _lend_end(img: Image.Image) -> bool:
+    "Decode a JPEG whose decoding failed, if it lacks only its end; return whether it does."
+    if img.format not in ("JPEG", "MPO") or not img.fp:
+        return False
+    img.fp.seek(0)
+    found = None
+    with suppress(*DAMAGE):
+        found = without_end(img.fp.read(), img.width * img.height)
+    if found is None or found.mode != img.mode:
+        return False
+    lose("the end of the JPEG is missing; its pixels are complete")
+    img.im, img.tile = found.im, []
+    return True
+
+# %% ../../nbs/images/03_read.ipynb #end00002
+_NATIVE = {"I;16S": "I;16NS", "I;16BS": "I;16NS", "I;32S": "I;32NS", "I;32BS": "I;32NS", "F;32F": "F;32NF", "F;32BF": "F;32NF"}
+
+def _expect_native(img: Image.Image) -> None:
+    "Make Pillow expect the order of the machine where libtiff decodes a TIFF."
+    if img.format == "TIFF" and len(getattr(img, "tile", None) or ()) == 1 and img.tile[0][0] == "libtiff":
+        tile = img.tile[0]
+        img.tile = [tile._replace(args=(_NATIVE.get(tile.args[0], tile.args[0]), *tile.args[1:]))]
+
 # %% ../../nbs/images/03_read.ipynb #7be2149d
 def decode(img: Image.Image) -> bool:
     "Decode the current frame, and return whether EXIF asks for a quarter turn; after an error, raise one again each time."
@@ -204,12 +383,14 @@ def decode(img: Image.Image) -> bool:
     try:
         if img.format == "PNG" and getattr(img, "tile", None) and img.fp:
             _check_sums(img)
+        _expect_native(img)
         if sideways:  # with a filename Pillow would map the file to memory and get the turn wrong
             img.filename = ""
         img.load()
-    except Exception:
+    except Exception as e:
         img.im = None  # half decoded
-        raise
+        if not (isinstance(e, OSError) and _lend_end(img)):
+            raise
     finally:
         if sideways:
             img.filename = file
@@ -222,7 +403,10 @@ def _turned(img: Image.Image) -> Image.Image:
         turned = ImageOps.exif_transpose(img)
         if turned.info.get("exif") != img.info.get("exif"):  # Pillow moves the maker note
             turned.info["exif"] = exif_bytes(img)
+    except ImageError:
+        raise
     except DAMAGE:
+        lose("the EXIF is damaged: left out")
         turned = img.copy()
         turned.info.pop("exif", None)
     info = turned.info = _page_info(img, turned.info) if hasattr(img, "tag_v2") else turned.info
@@ -302,16 +486,41 @@ def _key_as_shown(img: Image.Image, raw: str):
     key = img.info["transparency"]
     return 255 * bool(key) if img.mode == "1" else key * _FEW_GREYS.get(raw, 1)
 
+# %% ../../nbs/images/03_read.ipynb #prim0000
+_SRGB = (0.64, 0.33, 0.3, 0.6, 0.15, 0.06)  # chromaticities of red, green and blue
+
 # %% ../../nbs/images/03_read.ipynb #5e9a71fe
 def _is_negative(img: Image.Image) -> bool:
     "Return whether values go from white down to black, unconverted by Pillow; raise `ImageError` for layouts that it misreads."
     tags = getattr(img, "tag_v2", {})
-    downwards = tags.get(262) == 0
+    downwards, more = tags.get(262) == 0, sum(kind == 0 for kind in tags.get(338, ()))
     if img.mode == "L" and 2 in tags.get(339, ()) or img.mode in ("I", "F") and downwards:
         raise ImageError("expected values from black upwards, got signed bytes or inverted 32-bit values; save it as 8 or 16 bits")
+    if tags.get(284) == 2 and img.mode in ("LA", "La", "LAB", "PA"):
+        raise ImageError("expected a TIFF with interleaved channels, got separate planes; save it as PNG")
     if tags.get(262) == 6 and raw_mode(img) == "R":  # Pillow before 13 reads them as red, green and blue
         raise ImageError("expected a TIFF with interleaved YCbCr, got separate planes; save it as PNG")
+    if more and img.mode != "RGBA":
+        lose(f"{more} channel{'s' * (more > 1)} beside the colours: left out")
+    if 319 in tags and 34675 not in tags and not np.allclose([float(value) for value in tags[319]], _SRGB, atol=0.01):
+        lose("the primaries of the TIFF were left out, so its colours may shift; give it an ICC profile")
     return downwards and img.mode.startswith("I;16")
+
+# %% ../../nbs/images/03_read.ipynb #clre0001
+def _repaired(img: Image.Image, kind: str | None, raw: str, negative: bool) -> Image.Image:
+    "Return a decoded image of the format `kind` with the values that its file means."
+    if kind in ("BMP", "TGA", "ICO") and img.mode == "RGBA" and img.getextrema()[3] == (0, 0):
+        if kind == "ICO":
+            raise ImageError("expected an icon with pixels to see, got an empty alpha channel; save it as PNG")
+        return img.convert("RGB")
+    if img.mode == "I" and raw in ("I;16S", "I;16BS"):
+        img.info["int16"] = True
+    if not negative and raw != "I;12":
+        return img
+    values = np.asarray(img).astype(np.uint16)
+    grey = Image.fromarray(65535 - values if negative else values << 4 | values >> 8)
+    grey.info = img.info
+    return grey
 
 # %% ../../nbs/images/03_read.ipynb #ede44871
 def upright(
@@ -323,19 +532,19 @@ def upright(
         return next(islice(_composed_frames(img, name, pixel_limit("in")), img.tell(), None))
     with named_errors(name):
         drop_other_palette(img)
-        raw, deep, negative = raw_mode(img), deep_values(img), _is_negative(img)
+        raw, deep, negative, kind = raw_mode(img), deep_values(img), _is_negative(img), img.format
+        turned = getattr(img, "tag_v2", {}).get(274, 1) != 1
         low, sideways = lower_bytes(img) if is_deep(img) else None, decode(img)
         if 0 in img.size:
             raise ImageError(f"expected at least 1 x 1 pixels, got {img.width} x {img.height}")
         deep = None if deep is None else _turned_deep(deep, img)
-        img = _turned(img)
+        img = _repaired(_turned(img), kind, raw, negative)
+        if turned and img.info.pop("geotiff", None):
+            lose("the georeference of a turned image was left out")
         if sideways and "dpi" in img.info:
             img.info["dpi"] = tuple(img.info["dpi"])[::-1]
         if low is not None:
             deep = whole_values(img, _turned(low), raw)
-        if negative:
-            info, img = img.info, Image.fromarray(65535 - np.asarray(img).astype(np.uint16))
-            img.info = info
         if "transparency" in img.info:
             img.info["transparency"] = _key_as_shown(img, raw)
         key = img.info.get("transparency")
@@ -362,22 +571,23 @@ def read_frames(
         if (total := len(numbers) * _weight(img.size, len(numbers))) > limit:
             raise PixelLimitError(f"{name}: {too_large(limit, total, len(numbers))}")
         with named_errors(name):
-            coded = {"icc_profile": coded_profile(img)}
+            unread = unread_info(img)
         for frame in _composed_frames(img, name, limit):
-            frame.info |= coded if coded["icc_profile"] else {}
+            frame.info |= unread
             yield frame
         return
     for count, number in enumerate(numbers, 1):
         if number != img.tell():
             with named_errors(name), pillow_limit(limit):
                 img.seek(number)
+                check_tiles(img, limit)
         seen += _weight(img.size, len(numbers))
         if seen > limit and getattr(img, "tile", None):
             raise PixelLimitError(f"{name}: {too_large(limit, seen, count)}")
         with named_errors(name):
-            profile = coded_profile(img)
+            unread = unread_info(img)
         frame = upright(img, name)
-        frame.info |= {"icc_profile": profile} if profile else {}
+        frame.info |= unread
         if len(numbers) > 1 and img.format in MOVING:
             frame.info.setdefault("duration", 0)
         yield frame
@@ -397,7 +607,8 @@ def read_img(
     src: str | Path | bytes | io.IOBase,  # path, bytes of a file, or open binary file
     *,
     max_pixels: int | None = None,  # most pixels, all frames together; None: see `pixel_limit`
+    strict: bool = False,  # raise an error instead of warnings about what is lost
 ) -> Image.Image:  # decoded, metadata in `info`; a `Picture` if it has 16-bit colour or several frames
     "Return the image in `src`, decoded and upright; raise `ImageError` if it cannot be read."
-    with open_img(src, max_pixels=max_pixels) as img:
+    with strictly(strict), open_img(src, max_pixels=max_pixels) as img:
         return gather(list(read_frames(img, source_name(src), max_pixels=max_pixels)))

@@ -8,7 +8,6 @@ __all__ = ['check_fits', 'write_img']
 # %% ../../nbs/images/06_write.ipynb #88333da7
 import io
 import struct
-import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -21,10 +20,10 @@ import numpy as np
 from PIL import Image, ImageColor, PngImagePlugin, TiffImagePlugin
 
 from ..core import ImageError, whole_file
-from .exif import copy_exif, drop_fixed_note, pack_exif, put_text, wrapped_iptc
-from .limits import DAMAGE, named_errors, source_name
+from .exif import copy_exif, drop_fixed_note, pack_exif, put_text, stripped, wrapped_iptc
+from .limits import DAMAGE, lose, named_errors, source_name, strictly
 from .read import frame_count, MOVING, read_frames
-from .sixteen import deep_values, upper_bits
+from .sixteen import deep_values, upper_bits, with_bmp_profile, with_gif_apps
 from .planes import Planes, carried, join_img, split_img
 
 # %% ../../nbs/images/06_write.ipynb #6b701c49
@@ -103,7 +102,7 @@ def writing_options(
     return options | {"quality": int(quality)}
 
 # %% ../../nbs/images/06_write.ipynb #4f234626
-_LONGEST = {"WEBP": 16383, "JPEG": 65500, "GIF": 65535, "AVIF": 65535}
+_LONGEST = {"WEBP": 16383, "JPEG": 65500, "GIF": 65535, "AVIF": 32768}  # readers of AVIF stop there
 
 # %% ../../nbs/images/06_write.ipynb #726baddd
 def frames_kind(
@@ -174,7 +173,11 @@ def _flatten(frame: Image.Image, color: tuple[int, int, int] | None) -> Image.Im
     return join_img(Planes(mixed, info=planes.info))
 
 # %% ../../nbs/images/06_write.ipynb #d0205af9
-_BARE = ("GIF", "BMP", "PPM")  # have no place for EXIF, XMP, IPTC and texts
+_BARE = {  # formats without a place for texts, and what else they lack
+    "GIF": ("exif", "iptc", "dpi"),
+    "BMP": ("exif", "xmp", "iptc"),
+    "PPM": ("exif", "xmp", "iptc", "icc_profile", "dpi"),
+}
 _HOLDS = {
     "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"),
     "JPEG": ("L", "RGB", "CMYK"),
@@ -223,6 +226,10 @@ def _few_colors(img: Image.Image, clear_too: bool = False) -> Image.Image:
 # %% ../../nbs/images/06_write.ipynb #c6650524
 def _fit_mode(img: Image.Image, kind: str) -> Image.Image:
     "Return `img`, converted if `kind` cannot hold its mode; the metadata stays in `info`."
+    if kind == "TIFF" and img.mode == "I" and img.info.get("int16"):
+        signed = Image.fromarray(np.asarray(img).clip(0, 32767).astype(np.uint16))
+        signed.info = img.info
+        return signed
     if _holds(img, kind):
         return img
     if img.mode == "CMYK":
@@ -302,21 +309,25 @@ def _jpeg_extras(info: dict, extra: dict) -> tuple[dict, list[str]]:
     return extra | dict.fromkeys(long, b""), [_SEGMENT_NAMES[key] for key in long]
 
 # %% ../../nbs/images/06_write.ipynb #0dad9e45
-def _bare_extras(info: dict, extra: dict, text: dict[str, str]) -> tuple[dict, list[str]]:
+def _bare_extras(info: dict, extra: dict, text: dict[str, str], kind: str) -> tuple[dict, list[str]]:
     "Return `extra`, and the names of what GIF, BMP and PPM have no place for."
-    lost = [name for key, name in (("exif", "EXIF"), ("xmp", "XMP"), ("iptc", "IPTC")) if key in info]
-    lost += ["the colour profile"] * (extra["icc_profile"] is not None and not _is_srgb(extra["icc_profile"]))
+    profile = info.get("icc_profile")
+    plain = ("icc_profile",) * (extra["icc_profile"] is None or _is_srgb(profile))  # viewers assume sRGB
+    names = {"exif": "EXIF", "xmp": "XMP", "iptc": "IPTC", "icc_profile": "the colour profile", "dpi": "the resolution"}
+    lost = [name for key, name in names.items() if key in info and key in _BARE[kind] and key not in plain]
     return extra, lost + _named(text)
 
 # %% ../../nbs/images/06_write.ipynb #8f3d81d5
 def _exif_extras(info: dict, extra: dict, text: dict[str, str], kind: str) -> tuple[dict, list[str]]:
-    "Return `extra` with texts and IPTC in EXIF, and the names of texts without a tag."
-    iptc = {33723: info["iptc"]} if "iptc" in info and kind != "JPEG" else {}
+    "Return `extra` with texts, IPTC and resolution in EXIF, and the names of texts without a tag."
+    more = {33723: info["iptc"]} if "iptc" in info and kind != "JPEG" else {}
+    if "dpi" in info and kind in ("WEBP", "AVIF"):
+        more |= {282: float(info["dpi"][0]), 283: float(info["dpi"][1]), 296: 2}
     lost, exif = [], info.get("exif", b"")
-    if text or iptc:
+    if text or more:
         changed = copy_exif(exif)
         lost = _named(put_text(changed, text, kind == "TIFF"))
-        changed.update(iptc)
+        changed.update(more)
         exif = pack_exif(changed, exif)
     return extra | ({"exif": exif} if exif else {}), lost
 
@@ -325,12 +336,14 @@ def _extras(img: Image.Image, kind: str) -> tuple[dict, list[str]]:
     "Return the metadata as arguments of `Image.save`, and the names of what `kind` has no place for."
     info = carried(img)
     text, lost = _texts(info), []
+    signed = {339: 2} if info.get("int16") and img.mode == "I;16" else {}
     extra = {"icc_profile": None} | {key: info[key] for key in ("icc_profile", "exif", "xmp", "dpi") if key in info}
     space = {"L": b"GRAY", "LA": b"GRAY", "1": b"GRAY", "I;16": b"GRAY", "CMYK": b"CMYK", "LAB": b"Lab "}.get(img.mode, b"RGB ")
     known = (extra["icc_profile"] or b"")[16:20]
     if known in (b"GRAY", b"CMYK", b"RGB ", b"Lab ") and known != space and not (known == b"RGB " and space == b"GRAY"):
         extra["icc_profile"] = None  # left out: else Pillow takes the one of `img.info`
         lost.append(_OTHER_PROFILE)
+    lost += ["the georeference"] * ("geotiff" in info and kind != "TIFF")
     if kind == "PNG":
         extra.pop("xmp", None)
         return extra | {"pnginfo": _png_chunks(info, text)}, lost
@@ -339,22 +352,23 @@ def _extras(img: Image.Image, kind: str) -> tuple[dict, list[str]]:
         comment = info.get("comment", text.pop("Comment", ""))
         extra["comment"] = comment.encode() if isinstance(comment, str) else comment
         text.pop("Comment", None)
-    extra, names = _bare_extras(info, extra, text) if kind in _BARE else _exif_extras(info, extra, text, kind)
+    extra, names = _bare_extras(info, extra, text, kind) if kind in _BARE else _exif_extras(info, extra, text, kind)
     lost += names
     if kind == "JPEG":
         extra, names = _jpeg_extras(info, extra)
         lost += names
-    return extra | (_tiff_extras(extra) if kind == "TIFF" else {}), lost
+    return extra | (_tiff_extras(extra, info.get("geotiff", {}) | signed) if kind == "TIFF" else {}), lost
 
 # %% ../../nbs/images/06_write.ipynb #b37f1e8b
-def _tiff_extras(extra: dict) -> dict:
-    "Return EXIF with XMP in it, and a value for every tag: a page without one would get that of the first page."
+def _tiff_extras(extra: dict, more: dict) -> dict:
+    "Return EXIF with XMP and other tags in it, and a value for every tag: a page without one would get that of the first page."
     exif = copy_exif(extra.get("exif", b""))
     drop_fixed_note(exif, "in a TIFF")
     for tag in [tag for tag, value in exif.items() if isinstance(value, TiffImagePlugin.IFDRational) and not value.denominator]:
         del exif[tag]  # not a number, an error in libtiff
     if "xmp" in extra:
         exif[700] = extra["xmp"]
+    exif.update(more)
     packed = {} if 0x8769 not in exif and 0x8825 not in exif else {"compression": None}
     return {"exif": exif, "dpi": extra.get("dpi")} | packed
 
@@ -497,10 +511,28 @@ def _deep_tiff(deep: np.ndarray, mode: str, extra: dict) -> Iterator[bytes]:
 
 # %% ../../nbs/images/06_write.ipynb #c8995641
 def _warn_lost(kind: str, lost: list[str]) -> None:
-    "Warn with the names of what was left out, if anything was."
+    "Warn, or raise an error, with the names of what was left out, if anything was."
     if lost:
-        advice = "" if kind == "PNG" or set(lost) == {_OTHER_PROFILE} else "; use .png, which holds all of it"
-        warnings.warn(f"{kind} has no place for {', '.join(dict.fromkeys(lost))}: left out{advice}", stacklevel=5)
+        better = "" if _OTHER_PROFILE in lost else ".tif" if "the georeference" in lost else ".png" if kind != "PNG" else ""
+        advice = f"; use {better}, which holds {'it' if better == '.tif' else 'all of it'}" if better else ""
+        lose(f"{kind} has no place for {', '.join(dict.fromkeys(lost))}: left out{advice}")
+
+# %% ../../nbs/images/06_write.ipynb #wr1trest
+def _with_rest(first: Image.Image, kind: str, options: dict) -> bytes:
+    "Return a GIF or BMP with what Pillow does not write: profile and, in a GIF, XMP."
+    made, rest = io.BytesIO(), {key: options.pop(key) for key in ("icc_profile", "xmp") if options.get(key)}
+    first.save(made, kind, **options)
+    if kind == "GIF":
+        return with_gif_apps(made.getvalue(), rest)
+    return with_bmp_profile(made.getvalue(), rest["icc_profile"]) if "icc_profile" in rest else made.getvalue()
+
+# %% ../../nbs/images/06_write.ipynb #wr1tstrp
+def _stripped_frame(frame: Image.Image, strip: bool | str) -> Image.Image:
+    "Return a copy of a frame whose `info` lacks what `strip` says."
+    bare = frame._new(frame.im)
+    other = {key: frame.info[key] for key in ("transparency", "background") if key in frame.info}
+    bare.info, bare.deep = other | stripped(carried(frame), strip), getattr(frame, "deep", None)
+    return bare
 
 # %% ../../nbs/images/06_write.ipynb #791fc83f
 def _save(frames: list[Image.Image], file: BinaryIO, kind: str, options: dict) -> None:
@@ -517,13 +549,16 @@ def _save(frames: list[Image.Image], file: BinaryIO, kind: str, options: dict) -
         _warn_lost(kind, lost)
         return
     if len(frames) > 1 and any(values is not None for values in deep):
-        warnings.warn("16-bit colour of several pages is written with eight bits; write each page to its own file", stacklevel=3)
+        lose("16-bit colour of several pages is written with eight bits; write each page to its own file")
     if kind == "TIFF":
         for page in frames[1:]:
             more, names = _extras(page, kind)
             page.encoderinfo, lost = options | more, lost + names
     _warn_lost(kind, lost)
     motion = _motion(frames, kind) if len(frames) > 1 else {}
+    if kind in ("GIF", "BMP"):
+        file.write(_with_rest(frames[0], kind, options | extra | motion))
+        return
     if kind != "PNG" or not motion:
         frames[0].save(file, kind, **options | extra | motion)
         return
@@ -548,34 +583,41 @@ _Color = str | tuple[int, int, int] | None
 
 @overload
 def write_img(
-    img: Image.Image, path: str | Path, *, background: _Color = None, format: str | None = None, quality: int | None = None
+    img: Image.Image, path: str | Path, *, background: _Color = None, format: str | None = None, quality: int | None = None,
+    strip: bool | str = False, strict: bool = False,
 ) -> Path: ...
 
 
 @overload
 def write_img(
-    img: Image.Image, path: BinaryIO, *, background: _Color = None, format: str | None = None, quality: int | None = None
+    img: Image.Image, path: BinaryIO, *, background: _Color = None, format: str | None = None, quality: int | None = None,
+    strip: bool | str = False, strict: bool = False,
 ) -> BinaryIO: ...
 
 # %% ../../nbs/images/06_write.ipynb #993c93bd
 def write_img(
-    img: Image.Image,  # any image; `info` may hold icc_profile, exif, xmp, iptc, text, comment, dpi, duration and loop
+    img: Image.Image,  # any image; `info` may hold icc_profile, exif, xmp, iptc, text, comment, geotiff, dpi, duration and loop
     path: str | Path | BinaryIO,  # where to write; the suffix chooses the format. Or an open binary file
     *,
     background: str | tuple[int, int, int] | None = None,  # colour behind transparent pixels: the result is opaque
     format: str | None = None,  # such as 'png' or 'jpeg'; None: by the suffix
     quality: int | None = None,  # of JPEG, WebP and AVIF, 1 to 100; None: 95, for AVIF 90
+    strip: bool | str = False,  # leave out 'gps' (where it was taken), or True: all metadata but colour and resolution
+    strict: bool = False,  # raise an error instead of a warning about metadata that the format has no place for
 ) -> Path | BinaryIO:  # `path`
     "Write all frames of `img` and its metadata, whole or not at all; raise `ImageError` if the format cannot hold them."
     if not isinstance(img, Image.Image):
         raise TypeError(f"expected a PIL image, got {type(img).__name__}")
     color, suffix, is_file = None if background is None else parse_color(background), _target_suffix(path, format), hasattr(path, "write")
     (kind, _), options, name = _SUFFIXES[suffix], writing_options(suffix, quality), source_name(path) if is_file else str(Path(path))
+    stripped({}, strip)
     with named_errors(name, "could not be written"):
         frames = [img] if img.format is None and frame_count(img) == 1 else list(read_frames(img))
         if color is not None or kind in _OPAQUE and all(map(is_opaque, frames)):
             frames = [_flatten(frame, color) for frame in frames]
+        if strip:
+            frames = [_stripped_frame(frame, strip) for frame in frames]
     _check_kind(name, kind, frames[0].size, frames[0].has_transparency_data, frames_kind(img), ", or background='white'")
-    with named_errors(name, "could not be written"):
+    with strictly(strict), named_errors(name, "could not be written"):
         _write_whole(path if is_file else Path(path), lambda file: _save(frames, file, kind, options))
     return path if is_file else Path(path)

@@ -7,11 +7,16 @@ from .multiframe import merge as merge
 from .video import upscale_video as upscale_video
 from .confidence import trust_map as trust_map
 from .export import export_onnx as export_onnx
+from . import batch as batch
 from . import confidence as confidence
 from . import exact as exact
 from . import export as export
+from . import manifest as manifest
 from . import multiframe as multiframe
+from . import on_ray as on_ray
+from . import stores as stores
 from . import streams as streams
 from . import tiles as tiles
 from . import upscaler as upscaler
 from . import video as video
+from . import worker as worker

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from ..core import ImageError, PixelLimitError, Progress, fork_safe, part_of_progress, pick_device, wants_bf16
 from ..images.backproject import backproject
 from ..images.estimate import estimate
-from ..images.limits import more_pixels, pixel_limit, source_name
+from ..images.limits import more_pixels, pixel_limit, source_name, strictly
 from ..images.planes import Planes, bleed, enlarged_info, join_img, split, split_img
 from ..images.read import frame_count, gather, open_img, read_frames, upright_size
 from ..images.resize import imresize
@@ -60,7 +60,7 @@ def _pixels(target: Any, n: int = 1) -> int | tuple[int, ...]:
     return numbers if n > 1 else numbers[0]
 
 # %% ../../nbs/inference/03_upscaler.ipynb #0e697dbc
-def _only_target(**sizes: Any) -> tuple[str, Any]:
+def only_target(**sizes: Any) -> tuple[str, Any]:
     "Return name and pixels of the size that is given, or ('scale', None); raise `ValueError` if several are."
     given = {name: value for name, value in sizes.items() if value is not None}
     if len(given) > 1:
@@ -92,7 +92,7 @@ def target_shape(
     longest: int | None = None,  # longer side of the result in pixels; the other side follows in proportion
 ) -> tuple[int, int]:  # (height, width) in pixels
     "Return the shape of the result; raise `ValueError` if several sizes are given or the result is more than 16 times larger."
-    shape = _shape_of(h, w, scale, *_only_target(size=size, width=width, height=height, longest=longest))
+    shape = _shape_of(h, w, scale, *only_target(size=size, width=width, height=height, longest=longest))
     if not (1 <= min(shape) and shape[0] <= _MAX_SCALE * h and shape[1] <= _MAX_SCALE * w):
         raise ValueError(f"expected a result of 1 x 1 to {_MAX_SCALE * w} x {_MAX_SCALE * h} pixels, got {shape[1]} x {shape[0]}")
     return shape
@@ -141,7 +141,7 @@ def plan(
     width: int | None = None,  # width of the result in pixels; the height follows in proportion
     height: int | None = None,  # height of the result in pixels; the width follows in proportion
     longest: int | None = None,  # longer side of the result in pixels; the other side follows in proportion
-    max_pixels_in: int | None = None,  # limit for all frames of the image; None: $SRFAST_MAX_PIXELS_IN or 178,956,970
+    max_pixels_in: int | None = None,  # limit for all frames of the image; None: $SRFAST_MAX_PIXELS_IN or 268,435,456
     max_pixels_out: int | None = None,  # limit for all frames of the result; None: $SRFAST_MAX_PIXELS_OUT or 400,000,000
 ) -> Plan:  # sizes, frames and transparency
     "Return what `upscale` would give, from the header alone; raise the errors that `upscale` would raise for size and limits."
@@ -204,6 +204,24 @@ def _parts(planes: Planes) -> dict[str, np.ndarray]:
     parts = {"color": color if alpha is None else bleed(color, alpha), "alpha": alpha, "black": planes.black}
     return {name: part for name, part in parts.items() if part is not None}
 
+# %% ../../nbs/inference/03_upscaler.ipynb #strength-blend
+def _blend(kept: np.ndarray, restored: np.ndarray, strength: float) -> np.ndarray:
+    "Return `kept` at strength 0, `restored` at 1, and a weighted mean between, in the type of `restored`."
+    mixed = restored.astype(np.float32)
+    mixed -= kept
+    mixed *= strength
+    mixed += kept
+    return (mixed if restored.dtype.kind == "f" else mixed.round()).astype(restored.dtype)
+
+# %% ../../nbs/inference/03_upscaler.ipynb #strength-part
+def _strong_plane(upscaler, part: np.ndarray, nets: list, shape: tuple[int, int], report: _TileProgress, doubt) -> np.ndarray:
+    "Return a plane upscaled to `shape` as strongly as asked."
+    large = _enlarge_plane(upscaler, part, nets, shape, report, doubt)
+    if upscaler.faithful is None:
+        return large
+    nets = upscaler.faithful.networks(shape[0] / part.shape[0], shape[1] / part.shape[1])
+    return _blend(_enlarge_plane(upscaler.faithful, part, nets, shape, report), large, upscaler.strength)
+
 # %% ../../nbs/inference/03_upscaler.ipynb #1913adf7
 def _enlarge_part(upscaler, part: np.ndarray, method: str, nets: list, shape: tuple[int, int], report, doubt, bounded: bool) -> np.ndarray:
     "Return a plane upscaled to `shape` by `method`."
@@ -211,7 +229,7 @@ def _enlarge_part(upscaler, part: np.ndarray, method: str, nets: list, shape: tu
         return np.broadcast_to(part[:1, :1], (*shape, part.shape[2])).copy()
     if method == "mask":
         return restore_flat(part, enlarge_mask(part, shape), bounded=True)
-    return restore_flat(part, _enlarge_plane(upscaler, part, nets, shape, report, doubt), bounded=bounded)
+    return restore_flat(part, _strong_plane(upscaler, part, nets, shape, report, doubt), bounded=bounded)
 
 # %% ../../nbs/inference/03_upscaler.ipynb #4876ca92
 def _enlarge_planes(upscaler, planes: Planes, shape: tuple[int, int], report: _TileProgress, maps: list | None = None) -> Planes:
@@ -220,7 +238,9 @@ def _enlarge_planes(upscaler, planes: Planes, shape: tuple[int, int], report: _T
     nets = upscaler.networks(shape[0] / h, shape[1] / w)
     used = dict.fromkeys(parts, nets) | ({"alpha": []} if max(shape[0] / h, shape[1] / w) <= 1 else {})  # noise is removed from colour only
     methods = {name: _method(planes, name, part) for name, part in parts.items()}
-    report.begin(sum(count_tiles(h, w, used[name], upscaler.tile) for name in parts if methods[name] == "network"))
+    kept = upscaler.faithful.networks(shape[0] / h, shape[1] / w) if upscaler.faithful else []
+    passes = [steps for name in parts if methods[name] == "network" for steps in (used[name], kept)]
+    report.begin(sum(count_tiles(h, w, steps, upscaler.tile) for steps in passes))
     for name, part in parts.items():
         doubt = np.zeros(shape, np.float32) if name == "color" and maps is not None else None
         large = _enlarge_part(upscaler, part, methods[name], used[name], shape, report, doubt, bounded=name == "alpha")
@@ -314,6 +334,15 @@ def check_detail(
         able = " or ".join(sorted(name.removesuffix("_detail") for name in list_weights() if name.endswith("_detail")))
         raise ValueError(f"model {card.name!r} does not support detail (got {detail:g}); use detail=0 or model {able!r}")
 
+# %% ../../nbs/inference/03_upscaler.ipynb #strength-check
+def _check_strength(upscaler) -> None:
+    "Raise `ValueError` unless `strength` is in [0, 1], and 1 for a model that restores nothing."
+    strength, name = upscaler.strength, upscaler.card.name
+    if not isinstance(strength, Real) or not 0 <= strength <= 1:
+        raise ValueError(f"expected a strength from 0 to 1, got {strength!r}")
+    if strength < 1 and not upscaler.restores:
+        raise ValueError(f"model {name!r} does not support strength (got {strength:g}); use strength=1 or model {AUTO[1]!r}")
+
 # %% ../../nbs/inference/03_upscaler.ipynb #d8c7b158
 class Upscaler:
     "A model with its settings, called with images; threads can share it."
@@ -328,14 +357,17 @@ class Upscaler:
         consistent: bool = False,  # make the result match the input when scaled back down (see images/10_backproject)
         ensemble: bool = False,  # average 8 flips and rotations: better, 4 to 8 times slower
         detail: float = 0.0,  # 0 = faithful, 1 = sharpest, with synthesised detail
-        max_pixels_in: int | None = None,  # limit for all frames of an image; None: $SRFAST_MAX_PIXELS_IN or 178,956,970
+        strength: float = 1.0,  # of restoration: 1 = in full, 0 = as `photo`, which keeps noise and artefacts
+        max_pixels_in: int | None = None,  # limit for all frames of an image; None: $SRFAST_MAX_PIXELS_IN or 268,435,456
         max_pixels_out: int | None = None,  # limit for all frames of a result; None: $SRFAST_MAX_PIXELS_OUT or 400,000,000
+        strict: bool = False,  # raise an error instead of warnings about what is lost in reading
     ):
         if is_onnx(model) and precision == "bf16":
             raise ValueError(f"{model}: expected a precision of 'auto' or 'float32' for an ONNX model, got 'bf16'")
         self.device = pick_provider(device) if is_onnx(model) else pick_device(device)
         wants_bf16(precision, self.device, proven=False)
-        self.precision, self.consistent, self.ensemble = precision, consistent, ensemble
+        self.precision, self.consistent, self.ensemble, self.strict = precision, consistent, ensemble, strict
+        self.strength = strength
         on_gpu = not self.device.startswith("cpu")
         self.tile, self.batch = (512 if on_gpu else 256) if tile == "auto" else tile, 4 if on_gpu else 1
         if self.tile is not None and not (isinstance(self.tile, Integral) and self.tile >= 16):
@@ -352,22 +384,26 @@ class Upscaler:
             raise ValueError(f"{model}: expected a network that enlarges, got one of scale 1")
         if not self.choices:
             check_detail(self.card, detail)
+            _check_strength(self)
+        self.faithful = self.like(AUTO[0]) if self.strength < 1 and not self.choices else None
 
     def like(
         self,
         name: str,  # name of a bundled model
-    ) -> "Upscaler":  # without `detail` if that model does not support it
+    ) -> "Upscaler":  # without `detail` and `strength` if that model does not support them
         "Return an upscaler with another model and the same settings."
         other = copy(self)
+        other.strength = self.strength if name == AUTO[1] else 1.0
         other._set_model(name, self.detail if f"{name}_detail" in list_weights() else 0.0)
         return other
 
     def suited(
         self,
         img: Any,  # PIL image, array or tensor
-    ) -> "Upscaler":  # itself, unless the model is 'auto'
+    ) -> "Upscaler":  # itself, unless the model is 'auto' or the strength 0
         "Return the upscaler to use for `img`."
-        return self.choices[choose_model(img)] if self.choices else self
+        chosen = self.choices[choose_model(img)] if self.choices else self
+        return chosen if chosen.strength else chosen.faithful
 
     def network(
         self,
@@ -426,7 +462,7 @@ class Upscaler:
             parts = [part_of_progress(progress, i, len(img)) for i in range(len(img))]
             return [self(one, **target, return_trust=return_trust, progress=part) for one, part in zip(img, parts)]
         maps = [] if return_trust else None
-        with fork_safe():
+        with fork_safe(), strictly(self.strict):
             result = _upscale_one(self, img, target, maps, progress)
         several = isinstance(img, Tensor) and img.ndim == 4 or return_trust and len(maps) > 1
         return (result, maps if several else maps[0]) if return_trust else result
@@ -440,8 +476,9 @@ _Values = TypeVar("_Values", np.ndarray, Tensor)
 def upscale(
     img: _Values, scale: float = 4, *, size: tuple[int, int] | None = None, width: int | None = None, height: int | None = None,
     longest: int | None = None, model: str | os.PathLike | Callable = "photo", tile: int | str | None = "auto", device: str = "auto",
-    precision: str = "auto", consistent: bool = False, ensemble: bool = False, detail: float = 0.0, return_trust: Literal[False] = False,
-    max_pixels_in: int | None = None, max_pixels_out: int | None = None, progress: bool | Callable[[float], None] | None = None,
+    precision: str = "auto", consistent: bool = False, ensemble: bool = False, detail: float = 0.0, strength: float = 1.0,
+    return_trust: Literal[False] = False, max_pixels_in: int | None = None, max_pixels_out: int | None = None,
+    progress: bool | Callable[[float], None] | None = None, strict: bool = False,
 ) -> _Values: ...
 
 
@@ -449,8 +486,9 @@ def upscale(
 def upscale(
     img: _File, scale: float = 4, *, size: tuple[int, int] | None = None, width: int | None = None, height: int | None = None,
     longest: int | None = None, model: str | os.PathLike | Callable = "photo", tile: int | str | None = "auto", device: str = "auto",
-    precision: str = "auto", consistent: bool = False, ensemble: bool = False, detail: float = 0.0, return_trust: Literal[False] = False,
-    max_pixels_in: int | None = None, max_pixels_out: int | None = None, progress: bool | Callable[[float], None] | None = None,
+    precision: str = "auto", consistent: bool = False, ensemble: bool = False, detail: float = 0.0, strength: float = 1.0,
+    return_trust: Literal[False] = False, max_pixels_in: int | None = None, max_pixels_out: int | None = None,
+    progress: bool | Callable[[float], None] | None = None, strict: bool = False,
 ) -> Image.Image: ...
 
 
@@ -458,8 +496,9 @@ def upscale(
 def upscale(
     img: Sequence[_Values], scale: float = 4, *, size: tuple[int, int] | None = None, width: int | None = None, height: int | None = None,
     longest: int | None = None, model: str | os.PathLike | Callable = "photo", tile: int | str | None = "auto", device: str = "auto",
-    precision: str = "auto", consistent: bool = False, ensemble: bool = False, detail: float = 0.0, return_trust: Literal[False] = False,
-    max_pixels_in: int | None = None, max_pixels_out: int | None = None, progress: bool | Callable[[float], None] | None = None,
+    precision: str = "auto", consistent: bool = False, ensemble: bool = False, detail: float = 0.0, strength: float = 1.0,
+    return_trust: Literal[False] = False, max_pixels_in: int | None = None, max_pixels_out: int | None = None,
+    progress: bool | Callable[[float], None] | None = None, strict: bool = False,
 ) -> list[_Values]: ...
 
 
@@ -467,8 +506,9 @@ def upscale(
 def upscale(
     img: Sequence[_File], scale: float = 4, *, size: tuple[int, int] | None = None, width: int | None = None, height: int | None = None,
     longest: int | None = None, model: str | os.PathLike | Callable = "photo", tile: int | str | None = "auto", device: str = "auto",
-    precision: str = "auto", consistent: bool = False, ensemble: bool = False, detail: float = 0.0, return_trust: Literal[False] = False,
-    max_pixels_in: int | None = None, max_pixels_out: int | None = None, progress: bool | Callable[[float], None] | None = None,
+    precision: str = "auto", consistent: bool = False, ensemble: bool = False, detail: float = 0.0, strength: float = 1.0,
+    return_trust: Literal[False] = False, max_pixels_in: int | None = None, max_pixels_out: int | None = None,
+    progress: bool | Callable[[float], None] | None = None, strict: bool = False,
 ) -> list[Image.Image]: ...
 
 
@@ -476,8 +516,9 @@ def upscale(
 def upscale(
     img: Any, scale: float = 4, *, size: tuple[int, int] | None = None, width: int | None = None, height: int | None = None,
     longest: int | None = None, model: str | os.PathLike | Callable = "photo", tile: int | str | None = "auto", device: str = "auto",
-    precision: str = "auto", consistent: bool = False, ensemble: bool = False, detail: float = 0.0, return_trust: bool = False,
-    max_pixels_in: int | None = None, max_pixels_out: int | None = None, progress: bool | Callable[[float], None] | None = None,
+    precision: str = "auto", consistent: bool = False, ensemble: bool = False, detail: float = 0.0, strength: float = 1.0,
+    return_trust: bool = False, max_pixels_in: int | None = None, max_pixels_out: int | None = None,
+    progress: bool | Callable[[float], None] | None = None, strict: bool = False,
 ) -> Any: ...
 
 # %% ../../nbs/inference/03_upscaler.ipynb #92cbeea0
@@ -496,13 +537,15 @@ def upscale(
     consistent: bool = False,  # make the result match the input when scaled back down (see images/10_backproject)
     ensemble: bool = False,  # average 8 flips and rotations: better, 4 to 8 times slower
     detail: float = 0.0,  # 0 = faithful, 1 = sharpest, with synthesised detail
+    strength: float = 1.0,  # of restoration: 1 = in full, 0 = as `photo`, which keeps noise and artefacts
     return_trust: bool = False,  # return (result, trust map): 0 = synthesised, 1 = determined by the input (see 02_confidence)
-    max_pixels_in: int | None = None,  # limit for all frames of an image; None: $SRFAST_MAX_PIXELS_IN or 178,956,970
+    max_pixels_in: int | None = None,  # limit for all frames of an image; None: $SRFAST_MAX_PIXELS_IN or 268,435,456
     max_pixels_out: int | None = None,  # limit for all frames of a result; None: $SRFAST_MAX_PIXELS_OUT or 400,000,000
     progress: bool | Callable[[float], None] | None = None,  # None: a bar after 2 s in a terminal or notebook; or f(fraction)
+    strict: bool = False,  # raise an error instead of warnings about what is lost in reading
 ) -> Any:  # same kind as `img`; a PIL image for paths, bytes and files (a `Picture` for several frames or 16-bit colour)
     "Return `img` upscaled; raise `ImageError` if it cannot be read and `ValueError` for a target out of range."
-    limits = dict(max_pixels_in=max_pixels_in, max_pixels_out=max_pixels_out)
+    limits = dict(max_pixels_in=max_pixels_in, max_pixels_out=max_pixels_out, strict=strict)
     settings = dict(tile=tile, device=device, precision=precision, consistent=consistent, ensemble=ensemble, detail=detail)
-    upscaler = Upscaler(model, **settings, **limits)
+    upscaler = Upscaler(model, strength=strength, **settings, **limits)
     return upscaler(img, scale, size=size, width=width, height=height, longest=longest, return_trust=return_trust, progress=progress)

@@ -6,16 +6,17 @@
 __all__ = ['load_backbone', 'LPIPS', 'load_lpips']
 
 # %% ../../nbs/networks/01_backbones.ipynb #4d3c80ea
-import hashlib
 import os
 import pickle
 import re
 from functools import partial
 from importlib import import_module
+from importlib.resources import files
 from pathlib import Path
 from types import ModuleType
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..core import WeightsError, check_pair, find_name, is_watched
@@ -245,18 +246,13 @@ def plain_trunk(
     return net
 
 # %% ../../nbs/networks/01_backbones.ipynb #ba8d8532
-_HEADS_URL = "https://github.com/richzhang/PerceptualSimilarity/raw/master/lpips/weights/v0.1/squeeze.pth"
-_HEADS_NAMES = ["lpips_squeeze_heads_v0.1.pth", "squeeze.pth"]
-_HEADS_SHA256 = "4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76"
 _LAYERS = (1, 4, 7, 9, 10, 11, 12)  # compared layers of SqueezeNet's features
 
 # %% ../../nbs/networks/01_backbones.ipynb #73f7bc58
-def _read_heads(path: Path) -> list[Tensor]:
-    "Read the weights (1, C, 1, 1) of each layer; raise `WeightsError` if it is another file."
-    if hashlib.sha256(path.read_bytes()).hexdigest() != _HEADS_SHA256:
-        raise WeightsError(f"{path}: expected the heads of LPIPS 0.1 for SqueezeNet (sha256 {_HEADS_SHA256}), got another file; replace it")
-    state = _read_state(path)
-    return [state[f"lin{i}.model.1.weight"] for i in range(len(_LAYERS))]
+def _heads() -> list[Tensor]:
+    "Return the weights (1, C, 1, 1) of each layer."
+    state = load_file(str(files("srfast") / "networks" / "lpips_squeezenet1_1.safetensors"))
+    return [state[f"head_{i}"] for i in range(len(_LAYERS))]
 
 # %% ../../nbs/networks/01_backbones.ipynb #6e136997
 class LPIPS(nn.Module):
@@ -298,5 +294,4 @@ def load_lpips(
     download: bool = True,  # False: never download
 ) -> LPIPS:  # on the CPU
     "Load LPIPS on SqueezeNet; raise `WeightsError` that says where to put the file if weights are not found."
-    heads = _read_heads(_find_file("lpips: no heads found", [_HEADS_URL], _HEADS_NAMES, download))
-    return LPIPS(load_backbone("squeezenet1_1", download=download).features, heads)
+    return LPIPS(load_backbone("squeezenet1_1", download=download).features, _heads())

@@ -7,9 +7,13 @@ __all__ = ['load_external']
 
 # %% ../../nbs/networks/13_external.ipynb #1dd9f9cb
 import copy
+import hashlib
+import json
 import math
 import os
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +22,7 @@ import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from ..core import WeightsError
+from ..core import WeightsError, whole_file
 from .layers import Luma
 from .weights import read_state
 from .zoo import GeneratorSpec
@@ -103,6 +107,30 @@ def _measure_overlap(net: External, channels: int, farthest: int = 64) -> int:
         less = more
     return reach
 
+# %% ../../nbs/networks/13_external.ipynb #0ver0001
+_OVERLAPS = dict.fromkeys(("ATD", "DAT", "DRCT", "GRL", "HAT", "RGT", "SRFormer", "Swin2SR", "SwinIR"), 64)
+
+def _cache_folder() -> Path:
+    "Return the folder for what was measured."
+    base = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else "")
+    return Path(base or Path.home() / ".cache") / "srfast" / "overlaps"
+
+# %% ../../nbs/networks/13_external.ipynb #0ver0002
+def _known_overlap(path: Path | None, measure: Callable[[], int]) -> int:
+    "Return the overlap of a file from the cache, or measure and keep it; a network without a file is always measured."
+    if path is None:
+        return measure()
+    place = _cache_folder() / f"{hashlib.sha256(path.read_bytes()).hexdigest()}.json"
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return min(max(int(json.loads(place.read_text())["overlap"]), 0), 64)
+    print(f"srfast: {path.name}: measuring how far the network sees, once for this file", file=sys.stderr, flush=True)
+    overlap = measure()
+    with suppress(OSError):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(place) as tmp:
+            Path(tmp).write_text(json.dumps({"overlap": overlap}))
+    return overlap
+
 # %% ../../nbs/networks/13_external.ipynb #68d7e8f8
 def is_external(
     model: object,  # argument `model` of a user
@@ -156,13 +184,22 @@ def _read_external(path: Path):
         raise WeightsError(f"{path}: neither srfast nor spandrel knows its tensors; give the network as a torch module") from None
 
 # %% ../../nbs/networks/13_external.ipynb #6d99f415
-def _measure(net: nn.Module, call: Callable[[Tensor], Tensor], device) -> GeneratorSpec:
+def _told(call: object) -> tuple[int, int, int] | None:
+    "Return channels, scale and multiple as spandrel's descriptor gives them; None for other networks."
+    told = [getattr(call, name, None) for name in ("input_channels", "output_channels", "scale")]
+    fits = all(isinstance(value, int) for value in told) and told[0] == told[1] in (1, 3) and told[2] > 1
+    return (told[0], told[2], 1) if fits else None
+
+def _measure(net: nn.Module, call: Callable[[Tensor], Tensor], device, path: Path | None = None) -> GeneratorSpec:
     "Return the `spec` of a network: its scale, sizes, channels and overlap."
-    channels, scale, multiple = _probe(call, device)
+    channels, scale, multiple = _told(call) or _probe(call, device)
     sizes = getattr(call, "size_requirements", None)
     needs = dict(multiple_of=max(multiple, getattr(sizes, "multiple_of", 1)), min_size=max(getattr(sizes, "minimum", 1), 1))
     spec = GeneratorSpec(type(net).__name__, "", (scale,), "post", "rgb" if channels == 3 else "y", overlap=0, **needs)
-    return replace(spec, overlap=_measure_overlap(External(net, call, spec).to(device), channels))
+    overlap = _OVERLAPS.get(str(getattr(getattr(call, "architecture", None), "id", "")))
+    if overlap is None:
+        overlap = _known_overlap(path, lambda: _measure_overlap(External(net, call, spec).to(device), channels))
+    return replace(spec, overlap=overlap)
 
 # %% ../../nbs/networks/13_external.ipynb #external-load
 def load_external(
@@ -170,11 +207,12 @@ def load_external(
     device: str = "cpu",  # torch device to run on
 ) -> nn.Module:  # a copy in evaluation mode with `spec` and `scale`: (N, 3, H, W) to (N, 3, H scale, W scale)
     "Prepare a network for tiles; raise `ValueError` or `WeightsError` if it does not enlarge images."
-    model = _read_external(Path(model)) if isinstance(model, (str, os.PathLike)) else copy.deepcopy(model)
+    path = Path(model) if isinstance(model, (str, os.PathLike)) else None
+    model = copy.deepcopy(model) if path is None else _read_external(path)
     net = model.model if _is_descriptor(model) else model
     net.eval().float().requires_grad_(False).to(device, memory_format=torch.channels_last)
     with torch.inference_mode():
-        spec = _measure(net, model, device)
+        spec = _measure(net, model, device, path)
     net = External(net, model, spec)
     return (net if spec.channels == "rgb" else _colored(net)).eval().to(device)
 

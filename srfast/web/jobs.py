@@ -14,16 +14,22 @@ import secrets
 import shutil
 import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
+from multiprocessing import current_process
 from pathlib import Path
 from threading import Condition, Thread
 
-from ..core import ImageError, PixelLimitError, WeightsError, find_name
+from prometheus_client import Histogram
+
+from ..core import ImageError, PixelLimitError, WeightsError, find_name, pick_device
 from ..inference.upscaler import AUTO, Plan, check_scale, plan
 from ..networks.models import ModelCard, resolve
 from ..networks.weights import list_weights
-from .worker import RequestError, Worker, Workplace, sentence
+from .worker import RequestError, Worker, Workplace, convert_file, sentence, time_model, upscale_file
 from ..images.write import check_fits
 from ..networks.zoo import GENERATORS
 
@@ -36,10 +42,11 @@ class Limits:
     max_pixels_in: int = 24_000_000  # of one image, all frames together
     max_pixels_out: int = 100_000_000  # of one result, all frames together
     queue: int = 32  # unfinished jobs, of all clients
-    per_client: int = 8  # unfinished jobs of one client
+    per_client: int = 8  # unfinished jobs and uploads of one client
     seconds: float = 600  # of computing for one job
     keep: float = 900  # seconds until a finished job is deleted
     keep_bytes: int = 2_000_000_000  # of all finished jobs; the oldest go first
+    memory: int = 3_000_000_000  # bytes of one process that upscales or converts
 
 # %% ../../nbs/web/01_jobs.ipynb #ae144788
 @lru_cache(maxsize=1)
@@ -75,6 +82,16 @@ def list_models(
 
 # %% ../../nbs/web/01_jobs.ipynb #a2122bc6
 RESULT_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp", "tiff": "image/tiff", "gif": "image/gif"}
+_ALIASES = {"jpg": "jpeg", "tif": "tiff"}
+
+# %% ../../nbs/web/01_jobs.ipynb #fmt00001
+def read_format(
+    text: str,  # such as 'png' or 'jpg'
+    more: tuple[str, ...] = (),  # other words that are allowed
+) -> str:  # one of RESULT_TYPES, or of `more`
+    "Return the name of a format; raise `ValueError` if there is no such format."
+    known = (*more, *RESULT_TYPES)
+    return find_name(_ALIASES.get(text.lower(), text.lower())[:20], known, "format")
 
 # %% ../../nbs/web/01_jobs.ipynb #b097abe8
 @dataclass(frozen=True)
@@ -88,6 +105,7 @@ class JobOptions:
     height: int | None = None  # pixels; with a width, exactly that size
     consistent: bool = False  # make the result match the input when scaled back down
     ensemble: bool = False  # average 8 flips and rotations
+    metadata: bool = True  # keep EXIF (with its place and time), XMP, IPTC and comments
     format: str = "auto"  # a name of RESULT_TYPES; 'auto' is png, for several pages tiff
 
     @property
@@ -141,9 +159,11 @@ def read_options(
     models: dict[str, ModelCard],  # from `list_models`
 ) -> JobOptions:
     "Return the options in a form; raise `RequestError` 422 naming the field if one is wrong."
-    readers = {"scale": _scale, "width": _number, "height": _number, "consistent": _switch, "ensemble": _switch, "detail": _share}
-    readers |= {"model": lambda text: find_name(text[:60], models, "model"), "format": lambda text: find_name(text[:20], known, "format")}
-    known, found, name = ("auto", *RESULT_TYPES), {}, ""
+    readers = {"scale": _scale, "width": _number, "height": _number, "detail": _share}
+    readers |= dict.fromkeys(("consistent", "ensemble", "metadata"), _switch)
+    readers |= {"model": lambda text: text if text in models else find_name(text[:60], models, "model")}
+    readers |= {"format": lambda text: read_format(text, ("auto",))}
+    found, name = {}, ""
     try:
         for name, text in form.items():
             name = find_name(name[:60], readers, "field")
@@ -151,6 +171,8 @@ def read_options(
                 found[name] = readers[name](text)
     except ValueError as e:
         raise RequestError(422, f"{name[:60]}: {e}") from None
+    if "scale" in found and ("width" in found or "height" in found):
+        raise RequestError(422, "scale: expected either a scale or a width and height, got both")
     options = JobOptions(**found)
     _check_detail(options, models)
     return options
@@ -167,6 +189,15 @@ def _holding(size: tuple[int, int], transparent: bool, several: str) -> dict[str
             found[name] = sentence(e, f"result.{name}")
     return found
 
+# %% ../../nbs/web/01_jobs.ipynb #fits0001
+def _advice(path: Path, options: JobOptions, limits: Limits) -> str:
+    "Return the end of a message about too large a result: the scale that fits, if the image itself is not too large."
+    with suppress(ValueError):
+        planned = plan(path, 1, max_pixels_in=limits.max_pixels_in, max_pixels_out=limits.max_pixels_out)
+        most = math.floor(100 * math.sqrt(limits.max_pixels_out / (math.prod(planned.size) * planned.frames))) / 100
+        return f"; use a scale of at most {min(most, 16):g}"
+    return ""
+
 # %% ../../nbs/web/01_jobs.ipynb #4fc397d3
 def plan_job(
     path: Path,  # an uploaded file
@@ -178,7 +209,7 @@ def plan_job(
         pixels = dict(max_pixels_in=limits.max_pixels_in, max_pixels_out=limits.max_pixels_out)
         planned = plan(path, **options.target, **pixels)
     except PixelLimitError as e:
-        raise RequestError(413, sentence(e, str(path))) from None
+        raise RequestError(413, sentence(e, str(path)) + _advice(path, options, limits)) from None
     except ImageError as e:
         raise RequestError(415, sentence(e, str(path))) from None
     except ValueError as e:
@@ -187,6 +218,106 @@ def plan_job(
     if holding.get(options.format):
         raise RequestError(422, f"format: {holding[options.format]}")
     return planned, tuple(name for name, against in holding.items() if not against)
+
+# %% ../../nbs/web/01_jobs.ipynb #hdr00001
+def read_header(
+    task: dict,  # from `header_task`
+    tell=None,  # not called
+) -> dict:  # status, plan and formats
+    "Return what a job will give, as a task of a process."
+    planned, formats = plan_job(Path(task["source"]), JobOptions(**task["options"]), Limits(**task["limits"]))
+    return {"status": 200, "plan": asdict(planned), "formats": formats}
+
+
+def header_task(
+    source: Path,  # an uploaded file
+    options: JobOptions,  # what is requested
+    limits: Limits,  # what is allowed
+) -> dict:
+    "Return the task of `read_header`."
+    return {"source": str(source), "options": asdict(options), "limits": asdict(limits)}
+
+# %% ../../nbs/web/01_jobs.ipynb #rate0001
+def help_out(
+    task: dict,  # of `convert_file` or `time_model`
+    tell=None,  # not called
+) -> dict:
+    "Convert a result or time a model."
+    return (convert_file if "format" in task else time_model)(task, tell)
+
+# %% ../../nbs/web/01_jobs.ipynb #pool0001
+def _in_turn(waiting: list, turns: dict[str, float]) -> list:
+    "Return waiting items in the order in which they are served: one of each client, then a second one of each, and so on."
+    seen: Counter = Counter()
+
+    def round_of(item):
+        seen[item.client] += 1
+        return seen[item.client], turns.get(item.client, 0)
+
+    return sorted(waiting, key=round_of)
+
+
+def _mark(turns: dict[str, float], client: str) -> None:
+    "Note that a client is served now; forget those who were served long ago."
+    turns[client] = now = time.monotonic()
+    for old in [name for name, then in turns.items() if now - then > 3600] if len(turns) > 1000 else ():
+        del turns[old]
+
+# %% ../../nbs/web/01_jobs.ipynb #pool0003
+class _Pool:
+    "Processes for short tasks, started when they are needed; clients take turns, and none has two at a time."
+
+    def __init__(self, do, processes: int, seconds: float, **limits):
+        self.do, self.seconds, self.limits = do, seconds, limits
+        self.waiting, self.busy, self.turns = [], set(), {}
+        self.changed, self.closed, self.workers = Condition(), False, []
+        self.threads = [Thread(target=self._serve, daemon=True) for _ in range(processes)]
+        for thread in self.threads:
+            thread.start()
+
+    def submit(self, client: str, task: dict) -> Future:
+        "Return the outcome of a task, when it is there."
+        outcome: Future = Future()
+        outcome.client, outcome.task = client, task
+        with self.changed:
+            self.waiting.append(outcome)
+            self.changed.notify()
+        return outcome
+
+    def _next(self):
+        "Return the next task, None when the pool is closed."
+        with self.changed:
+            while not self.closed:
+                for outcome in _in_turn([item for item in self.waiting if item.client not in self.busy], self.turns):
+                    self.waiting.remove(outcome)
+                    if outcome.set_running_or_notify_cancel():
+                        self.busy.add(outcome.client)
+                        _mark(self.turns, outcome.client)
+                        return outcome
+                self.changed.wait()
+        return None
+
+    def _serve(self) -> None:
+        worker = None
+        while outcome := self._next():
+            if worker is None:
+                worker = Worker(self.do, **self.limits)
+                self.workers.append(worker)
+            found = worker.run(outcome.task, print, self.seconds, lambda: self.closed)
+            with self.changed:
+                self.busy.discard(outcome.client)
+                self.changed.notify_all()
+            outcome.set_result(found)
+
+    def close(self) -> None:
+        "Stop the processes."
+        with self.changed:
+            self.closed = True
+            self.changed.notify_all()
+        for thread in self.threads:
+            thread.join()
+        for worker in self.workers:
+            worker.stop()
 
 # %% ../../nbs/web/01_jobs.ipynb #8e23d45f
 @dataclass
@@ -208,11 +339,16 @@ class Job:
     started: float | None = None  # seconds
     ended: float | None = None  # seconds
     answer: dict = field(default_factory=dict)  # of the worker
+    copies: dict[str, Future] = field(default_factory=dict)  # format -> outcome of a conversion
     unwanted: bool = False  # removed while it ran
 
 # %% ../../nbs/web/01_jobs.ipynb #c9351cd6
+_UPLOADS = 64  # at a time, of all clients
+_BUCKETS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)  # seconds
+_TIMES = {"srfast_job_wait_seconds": "Time in the queue.", "srfast_job_work_seconds": "Time of computing."}
+
 class JobQueue:
-    "Jobs in order, the processes that run them, and the folder with their files."
+    "Jobs in turn, the processes that run them, and the folder with their files."
 
     def __init__(
         self,
@@ -224,38 +360,70 @@ class JobQueue:
     ):
         self.limits, self.models, self.device = limits, models, device
         self.jobs: dict[str, Job] = {}
-        self.places, self.totals = Counter(), Counter()
+        self.places, self.totals, self.turns, self.uploads = Counter(), Counter(), {}, 0
         self.changed, self.closed, self.mean = Condition(), False, 1.0
+        self.rates: dict[tuple, Future] = {}
+        self.waited, self.worked = (Histogram(name, text, registry=None, buckets=_BUCKETS) for name, text in _TIMES.items())
         self.place = Workplace()
         threads = max(1, (os.cpu_count() or 1) // workers) if workers > 1 else None
-        self.workers = [Worker(threads) for _ in range(workers)]
+        memory = limits.memory if pick_device(device) == "cpu" else None
+        # the socket by which processes start lies in the folder that is removed in the end, even after a kill
+        current_process()._config.setdefault("tempdir", str(self.place.path))
+        self.workers = [Worker(upscale_file, threads=threads, memory=memory) for _ in range(workers)]
+        self.readers = _Pool(read_header, 3, 10, cpu=1, memory=300_000_000, threads=1)
+        self.converters = _Pool(help_out, 1, limits.seconds, memory=limits.memory)
         self.threads = [Thread(target=_work_off, args=(self, worker), daemon=True) for worker in self.workers]
         self.threads.append(Thread(target=_tidy, args=(self,), daemon=True))
         for thread in self.threads:
             thread.start()
 
+    def waiting(self) -> list[Job]:
+        "Return the waiting jobs, the next one first."
+        with self.changed:
+            return _in_turn([job for job in self.jobs.values() if job.state == "queued"], self.turns)
+
     def enter(
         self,
         client: str,  # its address
     ) -> None:
-        "Reserve a place for an upload; raise `RequestError` 429 or 503 if there is none."
+        "Count an upload; raise `RequestError` 429 or 503 if there is no place for it."
         with self.changed:
-            full = self.places.total() >= self.limits.queue
+            full = self._is_full() or self.uploads >= _UPLOADS
             if full or self.places[client] >= self.limits.per_client:
                 self.totals["refused"] += 1
                 wait = min(60, math.ceil(self.mean))
                 what = "the queue is full" if full else f"{self.limits.per_client} of your images are already waiting"
                 raise RequestError(503 if full else 429, f"{what}; try again in {wait} s", wait)
             self.places[client] += 1
+            self.uploads += 1
+
+    def _is_full(self) -> bool:
+        return sum(not job.ended for job in self.jobs.values()) >= self.limits.queue
 
     def leave(
         self,
         client: str,  # its address
     ) -> None:
-        "Release the place."
+        "Release the place of a client."
         with self.changed:
             self.places[client] -= 1
             self.places += Counter()  # drops clients without places
+
+    @contextmanager
+    def upload(
+        self,
+        client: str,  # its address
+    ) -> Iterator[None]:
+        "Count an upload while it lasts; its place stays taken unless it fails."
+        self.enter(client)
+        try:
+            yield
+        except BaseException:
+            self.leave(client)
+            raise
+        finally:
+            with self.changed:
+                self.uploads -= 1
 
     def close(self) -> None:
         "Stop the processes and remove every file."
@@ -266,6 +434,10 @@ class JobQueue:
             for job in self.jobs.values():
                 job.unwanted = True
             self.changed.notify_all()
+        for worker in self.workers:
+            worker.process.kill()
+        for pool in (self.readers, self.converters):
+            pool.close()
         for thread in self.threads:
             thread.join()
         for worker in self.workers:
@@ -278,24 +450,34 @@ def new_folder(
 ) -> Path:
     "Return an empty folder for one job; its name is the job's identifier."
     path = queue.place.path / secrets.token_urlsafe(16)
-    path.mkdir()
+    try:
+        path.mkdir()
+    except FileNotFoundError:  # the system has removed old temporary files
+        queue.place.keep()
+        path.mkdir()
     return path
 
 # %% ../../nbs/web/01_jobs.ipynb #03b04e28
 def add_job(
     queue: JobQueue,  # the server's
-    client: str,  # who reserved a place with `queue.enter`
+    client: str,  # whose upload it is, see `queue.upload`
     source: Path,  # the image, alone in a folder made by `new_folder`
-    form: dict[str, str],  # the request
+    options: JobOptions,  # what is requested
+    header: dict,  # outcome of `read_header`
     name: str = "",  # what the client calls the image
-) -> Job:  # at the end of the queue
-    "Check an image and add its job to the queue; raise `RequestError` if it is refused."
-    models = list_models(queue.models)
-    options = read_options(form, models)
-    planned, formats = plan_job(source, options, queue.limits)
+) -> Job:  # in the queue
+    "Add a job to the queue; raise `RequestError` if its image was refused or the queue is full."
+    if header["status"] != 200:
+        slow = header["status"] in (500, 504)  # the process was stopped
+        raise RequestError(*(415, "its header takes too long to read") if slow else (header["status"], header["error"]))
+    planned = Plan(**{key: tuple(value) if isinstance(value, list) else value for key, value in header["plan"].items()})
+    model = list_models(queue.models)[options.model]
     with queue.changed:
+        if queue._is_full():
+            queue.totals["refused"] += 1
+            raise RequestError(503, "the queue is full; try again in a moment", min(60, math.ceil(queue.mean)))
         queue.totals["added"] += 1
-        job = Job(source.parent.name, queue.totals["added"], client, name, source, options, models[options.model], planned, formats)
+        job = Job(source.parent.name, queue.totals["added"], client, name, source, options, model, planned, tuple(header["formats"]))
         queue.jobs[job.id] = job
         queue.changed.notify_all()
     return job
@@ -317,8 +499,7 @@ def position(
     job: Job,  # in it
 ) -> int:  # 1 is the next; 0 does not wait
     "Return the place of a job in the queue."
-    with queue.changed:
-        waiting = [other.id for other in queue.jobs.values() if other.state == "queued"]
+    waiting = [other.id for other in queue.waiting()]
     return waiting.index(job.id) + 1 if job.id in waiting else 0
 
 # %% ../../nbs/web/01_jobs.ipynb #4befe410
@@ -342,8 +523,8 @@ def _next(queue: JobQueue) -> Job | None:
     "Return the next waiting job, now running; None when the queue is closed."
     with queue.changed:
         while not queue.closed:
-            job = next((job for job in queue.jobs.values() if job.state == "queued"), None)
-            if job:
+            for job in queue.waiting()[:1]:
+                _mark(queue.turns, job.client)
                 job.state, job.started = "running", time.monotonic()
                 return job
             queue.changed.wait()
@@ -356,12 +537,12 @@ def _task(queue: JobQueue, job: Job) -> dict:
     options = dict(model=job.model.source, detail=asked.detail, consistent=asked.consistent, ensemble=asked.ensemble, **asked.target)
     options |= dict(device=queue.device, max_pixels_in=limits.max_pixels_in, max_pixels_out=limits.max_pixels_out)
     chosen = job.formats[0] if asked.format == "auto" else asked.format
-    return dict(source=str(job.source), options=options, format=chosen)
+    return dict(source=str(job.source), options=options, format=chosen, metadata=asked.metadata)
 
 # %% ../../nbs/web/01_jobs.ipynb #789dbfad
 def _work_off(queue: JobQueue, worker: Worker) -> None:
     "Run one job after another until the queue is closed."
-    while True:
+    while not queue.closed:
         worker.wait()
         if (job := _next(queue)) is None:
             return
@@ -370,6 +551,8 @@ def _work_off(queue: JobQueue, worker: Worker) -> None:
             job.answer, job.ended, done = answer, time.monotonic(), answer["status"] == 200
             job.state, job.progress = ("done", 1) if done else ("failed", job.progress)
             seconds = job.ended - job.started
+            queue.waited.observe(job.started - job.added)
+            queue.worked.observe(seconds)
             queue.mean += (seconds - queue.mean) / 5
             if not job.unwanted:
                 queue.totals.update({job.state: 1, "seconds": seconds, "pixels": math.prod(answer["size"]) if done else 0})
@@ -390,7 +573,7 @@ def _stale(queue: JobQueue) -> list[Job]:
     with queue.changed:
         ended = sorted((job for job in queue.jobs.values() if job.ended), key=lambda job: -job.ended)
     for job in ended:
-        space -= job.answer.get("bytes", 0) + job.answer.get("copies", 0)  # copies in other formats
+        space -= job.answer.get("bytes", 0) + sum(copy.result().get("bytes", 0) for copy in list(job.copies.values()) if copy.done())
         if now - job.ended > queue.limits.keep or space < 0:
             found.append(job)
     return found
@@ -401,5 +584,23 @@ def _tidy(queue: JobQueue) -> None:
     while not queue.closed:
         for job in _stale(queue):
             remove_job(queue, job)
+        with suppress(OSError):
+            queue.place.keep()
         with queue.changed:
             queue.changed.wait_for(lambda: queue.closed, min(5, queue.limits.keep / 4))
+
+# %% ../../nbs/web/01_jobs.ipynb #rate0002
+def rate(
+    queue: "JobQueue",  # the server's
+    options: JobOptions,  # model and scale
+) -> Future:  # of seconds for a megapixel of an image
+    "Return how fast the server is; measured when it is asked for the first time."
+    card = list_models(queue.models)[options.model]
+    scale = next(scale for scale in (1, 2, 3, 4, 6, 8, 9, 12, 16) if options.scale <= scale)
+    with queue.changed:
+        if (card.name, scale) not in queue.rates:
+            found = queue.rates[card.name, scale] = Future()
+            task = {"source": "", "options": {"model": card.source, "scale": scale, "device": queue.device}}
+            measured = queue.converters.submit(f"rate of {card.name}", task)
+            measured.add_done_callback(lambda done: found.set_result(done.result().get("seconds", 0)))
+        return queue.rates[card.name, scale]

@@ -6,6 +6,10 @@
 __all__ = ['page']
 
 # %% ../../nbs/web/03_page.ipynb #9772d6a5
+import json
+from functools import lru_cache
+from importlib.resources import files
+
 from fasthtml.components import (
     H1, H2, A, Aside, Body, Button, Div, Fieldset, Figcaption, Figure, Footer, Form, Head, Header, Html, Img, Input,
     Label, Legend, Li, Link, Main, Meta, Noscript, Ol, Optgroup, Option, P, Progress, Script, Section, Select, Small,
@@ -15,7 +19,27 @@ from fasthtml.svg import Path, Rect, Svg
 
 from .. import __version__
 from ..networks.models import ModelCard
-from .jobs import Limits
+from .jobs import RESULT_TYPES, Limits
+
+# %% ../../nbs/web/03_page.ipynb #text0001
+@lru_cache(maxsize=1)
+def _tables() -> dict[str, dict[str, str]]:
+    "Return the texts of the page by language, English first."
+    return json.loads((files("srfast.web") / "static/texts.json").read_text("utf-8"))
+
+# %% ../../nbs/web/03_page.ipynb #text0002
+def choose_language(
+    accepted: str,  # the header Accept-Language, such as 'de-CH,fr;q=0.8'
+) -> str:  # 'en' where none is known
+    "Return the language that a browser likes best of those that the page has."
+    wishes = []
+    for wish in accepted[:500].split(","):
+        name, _, quality = wish.partition(";q=")
+        try:
+            wishes.append((-float(quality or 1), name.strip().partition("-")[0].lower()))
+        except ValueError:
+            continue
+    return next((name for quality, name in sorted(wishes, key=lambda wish: wish[0]) if name in _tables() and quality), "en")
 
 # %% ../../nbs/web/03_page.ipynb #61732613
 def _icon(*paths: str, size: int = 20):
@@ -34,116 +58,147 @@ def _choice(name: str, value: str, text: str, checked: bool = False):
     return Label(Input(type="radio", name=name, value=value, checked=checked), Span(text))
 
 # %% ../../nbs/web/03_page.ipynb #bebce61e
-def _switch(name: str, title: str, texts: str):
+def _switch(name: str, title: str, texts: str, on: bool = False):
     "Return a switch with a line that says what it does."
-    box = Input(type="checkbox", name=name, id=name, aria_describedby=f"{name}-note", role="switch")
+    box = Input(type="checkbox", name=name, id=name, aria_describedby=f"{name}-note", role="switch", checked=on)
     return Div(box, Div(Label(title, fr=name), Small(texts, id=f"{name}-note")), cls="switch")
 
 # %% ../../nbs/web/03_page.ipynb #0f8765f9
-def _field(name: str, title: str, most: int):
+def _field(name: str, t: dict[str, str], most: int):
     "Return a field for a number of pixels."
-    box = Input(type="number", name=name, id=name, min=1, max=most, step=1, inputmode="numeric", placeholder="auto")
-    return Div(Label(title, fr=name), box)
+    box = Input(type="number", name=name, id=name, min=1, max=most, step=1, inputmode="numeric", placeholder=t["automatic"])
+    return Div(Label(t[name], fr=name), box)
 
 # %% ../../nbs/web/03_page.ipynb #b47a04a1
-def _detail():
+def _detail(t: dict[str, str]):
     "Return the detail slider; the script hides it for models without detail."
-    title = Div(Label("Detail", fr="detail"), Span("0", id="detail-shown", aria_hidden="true"), cls="ends")
+    title = Div(Label(t["detail"], fr="detail"), Span("0", id="detail-shown", aria_hidden="true"), cls="ends")
     box = Input(type="range", name="detail", id="detail", min=0, max=1, step=0.05, value=0, aria_describedby="detail-note")
-    ends = Div(Span("faithful"), Span("sharp"), cls="ends soft", aria_hidden="true")
-    texts = Small("Higher is sharper, with synthesised detail.", id="detail-note")
-    return Div(title, box, ends, texts, cls="field", id="details")
+    ends = Div(Span(t["faithful"]), Span(t["sharp"]), cls="ends soft", aria_hidden="true")
+    return Div(title, box, ends, Small(t["detail_note"], id="detail-note"), cls="field", id="details")
 
 # %% ../../nbs/web/03_page.ipynb #7d4c22a6
-def _head(limits: Limits, standalone: bool):
+def _head(t: dict[str, str], limits: Limits, standalone: bool):
     "Return the head; without a server a script that answers the page's requests is loaded first."
-    static = "static" if standalone else "/static"
     sizes = dict(data_max_in=limits.max_pixels_in, data_max_out=limits.max_pixels_out)
     return Head(
         Meta(charset="utf-8"),
         Meta(name="viewport", content="width=device-width, initial-scale=1"),
         Meta(name="color-scheme", content="light dark"),
-        Meta(name="description", content="Upscale images by super-resolution."),
-        Title("srfast · upscale images"),
-        Link(rel="icon", href=f"{static}/icon.svg", type="image/svg+xml"),
-        Link(rel="stylesheet", href=f"{static}/app.css?v={__version__}"),
-        *([Script(src=f"{static}/browser.js?v={__version__}", defer=True, **sizes)] if standalone else []),
-        Script(src=f"{static}/app.js?v={__version__}", defer=True),
+        Meta(name="description", content=t["tagline"]),
+        Title(f"srfast · {t['title']}"),
+        Link(rel="icon", href="static/icon.svg", type="image/svg+xml"),
+        Link(rel="stylesheet", href=f"static/app.css?v={__version__}"),
+        *([Script(src=f"static/browser.js?v={__version__}", defer=True, **sizes)] if standalone else []),
+        Script(src=f"static/app.js?v={__version__}", defer=True),
     )
 
 # %% ../../nbs/web/03_page.ipynb #c8b2bfa9
-def _drop():
-    "Return the area where images are dropped or chosen."
+def _drop(t: dict[str, str], limits: Limits):
+    "Return the area where images are dropped or chosen, with a sample."
     arrow = _icon("M12 16V4", "m7 9 5-5 5 5", "M4 15v4a1 1 0 0 0 1 1h14a1 1 0 0 0 1-1v-4", size=34)
     chooser = Input(type="file", id="choose", multiple=True, accept="image/*,.tif,.tiff,.heic,.avif", cls="unseen", aria_describedby="ways")
+    most = {"bytes": limits.max_upload, "pixels": limits.max_pixels_in, "result": limits.max_pixels_out}
+    sizes = {name: f"{value / 1e6:.3g}" for name, value in most.items()}
+    pair = [Figure(Img(src=f"static/sample{end}", alt="", width=160, height=160), Figcaption(t[name]))
+            for end, name in ((".png", "before"), ("_x4.webp", "after"))]
+    shown = Div(H2(t["sample_title"], cls="unseen"), *pair, Button(t["sample"], type="button", id="sample", cls="button"), id="example")
     return Section(
-        arrow, H2("Drop images here"), P("or paste them", id="ways"),
-        chooser, Label("Choose images", fr="choose", cls="button"), id="drop", aria_label="Add images",
-    )
-
-# %% ../../nbs/web/03_page.ipynb #15781189
-def _options(models: dict[str, ModelCard]):
-    "Return the settings and the button that starts."
-    sizes = [_choice("size", text, f"{text}×", text == "4") for text in ("2", "3", "4", "8")]
-    sides = _field("width", "Width", 100_000), _field("height", "Height", 100_000), P("pixels")
-    exact = Fieldset(*sides, id="exact", hidden=True, disabled=True, aria_label="Exact size")
-    groups, mixed = {True: "Bundled", False: "Your own"}, {card.detail for card in models.values()}
-    shown = [card for card in models.values() if card.name not in mixed]
-    lists = {title: [card for card in shown if card.bundled is bundled] for bundled, title in groups.items()}
-    choices = [_model_group(title, cards) for title, cards in lists.items() if cards]
-    return Aside(
-        Fieldset(Legend("Size"), Div(*sizes, _choice("size", "exact", "Exact"), cls="segments"), exact),
-        Div(Label("Model", fr="model"), Div(Select(*choices, id="model", name="model"), cls="select"), cls="field"),
-        _detail(),
-        _switch("consistent", "Consistent", "Make the result match the input when scaled back down."),
-        _switch("ensemble", "Best quality", "Average 8 flips and rotations: better, 4 to 8 times slower."),
-        Button("Upscale", type="submit", id="start", cls="button main", disabled=True),
-        aria_label="Settings", id="options",
+        arrow, H2(t["drop"]), P(t["paste"], id="ways"), chooser, Label(t["choose"], fr="choose", cls="button"),
+        P(t["accepts"].format(**sizes), cls="soft", id="accepts"), shown, id="drop", aria_label=t["add"],
     )
 
 # %% ../../nbs/web/03_page.ipynb #aad80478
-_PURPOSES = {"auto": "choose for me", "faces": "small faces, synthesised", "fast": "quickest", "photo_real": "noisy or compressed photos"}
+_RECOMMENDED = ("photo", "fast", "photo_real", "auto", "faces")
+_TITLES = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP", "tiff": "TIFF", "gif": "GIF"}
 
 # %% ../../nbs/web/03_page.ipynb #f2bf1927
-def _model_group(title: str, cards: list[ModelCard]):
-    "Return the models of one group, each with its purpose or scales."
-    texts = {card.name: _PURPOSES.get(card.source) or ", ".join(f"{scale}×" for scale in card.scales) for card in cards}
-    options = [Option(f"{card.name} · {texts[card.name]}", value=card.name, data_detail="yes" if card.detail else "") for card in cards]
-    return Optgroup(*options, label=title)
+def _groups(models: dict[str, ModelCard], t: dict[str, str]) -> list:
+    "Return the models by purpose: recommended ones, own ones, and reproductions of published ones."
+    mixed = {card.detail for card in models.values()}
+    shown = {card.name: card for card in models.values() if card.name not in mixed}
+    lists = {
+        "recommended": [shown[name] for name in _RECOMMENDED if name in shown],
+        "own": [card for card in shown.values() if not card.bundled],
+        "reproductions": [card for card in shown.values() if card.bundled and card.name not in _RECOMMENDED],
+    }
+    return [Optgroup(*(_model(card, t) for card in cards), label=t[title]) for title, cards in lists.items() if cards]
+
+
+def _model(card: ModelCard, t: dict[str, str]):
+    "Return a model to choose, with its purpose or scales."
+    purpose = t.get(f"for_{card.source}") or ", ".join(f"{scale}×" for scale in card.scales)
+    scales = ",".join(map(str, card.scales))
+    return Option(f"{card.name} · {purpose}", value=card.name, data_detail="yes" if card.detail else "", data_scales=scales)
+
+# %% ../../nbs/web/03_page.ipynb #15781189
+def _options(models: dict[str, ModelCard], t: dict[str, str], standalone: bool):
+    "Return the settings and the button that starts."
+    sizes = [_choice("size", text, f"{text}×", text == "4") for text in ("2", "3", "4", "8")]
+    sides = _field("width", t, 100_000), _field("height", t, 100_000), P(t["pixels"])
+    exact = Fieldset(*sides, id="exact", hidden=True, disabled=True, aria_label=t["exact_size"])
+    listed = Select(*_groups(models, t), id="model", name="model", aria_describedby="steps")
+    kinds = [Option(t["format_auto"], value="auto"), *(Option(_TITLES[name], value=name) for name in RESULT_TYPES)]
+    on_server = [
+        _switch("private", t["private"], t["private_note"]),
+        Div(Label(t["format"], fr="format"), Div(Select(*kinds, id="format", name="format"), cls="select"), cls="field"),
+    ]
+    return Aside(
+        Fieldset(Legend(t["size"]), Div(*sizes, _choice("size", "exact", t["exact"]), cls="segments"), exact),
+        Div(Label(t["model"], fr="model"), Div(listed, cls="select"), Small(id="steps", hidden=True), cls="field"),
+        _detail(t),
+        _switch("consistent", t["consistent"], t["consistent_note"]),
+        _switch("ensemble", t["ensemble"], t["ensemble_note"]),
+        *([] if standalone else on_server),
+        Div(P(id="expect", aria_live="polite"), Button(t["start"], type="submit", id="start", cls="button main"), cls="field"),
+        aria_label=t["settings"], id="options",
+    )
 
 # %% ../../nbs/web/03_page.ipynb #87a6a6e9
-def _viewer():
+def _viewer(t: dict[str, str]):
     "Return the viewer with before and after."
-    slider = Input(type="range", id="cut", min=0, max=100, step=1, value=50, aria_label="Border between before and after", cls="unseen")
+    slider = Input(type="range", id="cut", min=0, max=100, step=1, value=50, aria_label=t["border"], cls="unseen")
     layers = [Div(Img(id=f"{which}-img", alt="", draggable="false"), id=which, cls="layer") for which in ("before", "after")]
-    marks = [Span(text, cls=f"mark {text.lower()}", aria_hidden="true") for text in ("Before", "After")]
+    marks = [Span(t[name], cls=f"mark {name}", aria_hidden="true") for name in ("before", "after")]
     handle = Div(Span(_icon("m9 7-5 5 5 5", "m15 7 5 5-5 5", size=22)), id="handle")
-    texts = {"out": ("−", "Smaller"), "fit": ("Fit", "Fit to window"), "full": ("1:1", "Actual pixels"), "in": ("+", "Larger")}
-    zooms = [Button(text, type="button", data_zoom=do, aria_label=what, title=what) for do, (text, what) in texts.items()]
+    names = {"out": ("−", "smaller"), "fit": (t["fit"], "fit_title"), "full": ("1:1", "full_title"), "in": ("+", "larger")}
+    zooms = [Button(text, type="button", data_zoom=do, aria_label=t[what], title=t[what]) for do, (text, what) in names.items()]
+    corners = _icon("M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5", size=18)
+    wide = Button(corners, type="button", id="screen", aria_label=t["screen"], title=t["screen"])
     stage = Div(*layers, slider, handle, *marks, P(id="unseen-note", hidden=True), id="stage")
-    keys = "Drag the border, or use the arrow keys. + and − zoom, 0 fits, Shift with arrows moves."
-    takes = Div(Span("Download"), id="takes", role="group", aria_label="Download"), P(id="take-note", hidden=True)
-    bar = Div(Div(Strong(id="shown-name"), Span(id="shown-facts")), Div(*zooms, cls="zooms", role="group", aria_label="Zoom"), cls="bar")
+    takes = Div(Span(t["download"]), id="takes", role="group", aria_label=t["download"]), P(id="take-note", hidden=True)
+    shown = Span(id="zoom-shown")
+    tools = Div(shown, *zooms, wide, cls="zooms", role="group", aria_label="Zoom")
+    bar = Div(Div(Strong(id="shown-name"), Span(id="shown-facts")), tools, cls="bar")
     return Section(
-        H2("Before and after", cls="unseen"), bar, Figure(stage, Figcaption(keys)), *takes,
-        id="viewer", hidden=True, tabindex="-1", aria_label="Before and after",
+        H2(t["view"], cls="unseen"), bar, Figure(stage, Figcaption(t["keys"])), *takes,
+        id="viewer", hidden=True, tabindex="-1", aria_label=t["view"],
     )
 
 # %% ../../nbs/web/03_page.ipynb #9582f020
-def _row():
+def _row(t: dict[str, str]):
     "Return the template of a row in the list of images."
-    bar = Progress(max=1, aria_label="Progress")
+    bar = Progress(max=1, aria_label=t["progress"])
     texts = Div(Strong(cls="name"), Span(cls="facts"), bar, Span(cls="state"), cls="texts")
-    again = Button(_icon("M20 11a8 8 0 1 0-2.3 5.7", "M20 5v6h-6", size=18), Span("Again"), type="button", cls="again", hidden=True)
+    again = Button(_icon("M20 11a8 8 0 1 0-2.3 5.7", "M20 5v6h-6", size=18), Span(t["again"]), type="button", cls="again", hidden=True)
+    save = Button(_icon("M12 4v12", "m7 11 5 5 5-5", "M4 20h16"), type="button", cls="save", hidden=True)
     drop = Button(_icon("M6 6l12 12M18 6 6 18"), type="button", cls="drop")
     show = Button(Img(alt="", cls="thumb"), type="button", cls="show", disabled=True)
-    return Template(Li(show, texts, again, drop), id="row")
+    return Template(Li(show, texts, again, save, drop), id="row")
+
+
+def _list(t: dict[str, str]):
+    "Return the list of images, with what can be done to all of them."
+    names = {"zip": "all_zip", "retry": "retry", "clear": "clear"}
+    whole = [Button(t[text], type="button", id=name, cls="button", hidden=True) for name, text in names.items()]
+    state = Div(Progress(max=1, id="overall", aria_label=t["overall"]), Span(id="overall-state"), id="whole", hidden=True)
+    return Section(Div(H2(t["images"]), Div(*whole, cls="all"), cls="bar"), state, Ol(id="list", role="list"), id="pictures", hidden=True)
 
 # %% ../../nbs/web/03_page.ipynb #b7b5a244
-def _token():
+def _token(t: dict[str, str]):
     "Return the field for the access token."
-    box = Input(type="password", id="token", autocomplete="current-password")
-    return Section(Label("This server requires an access token", fr="token"), box, id="ask-token", cls="field")
+    box = Input(type="password", id="token", autocomplete="current-password", aria_describedby="token-note")
+    return Section(Label(t["token"], fr="token"), box, P(id="token-note", role="alert"), id="ask-token", cls="field")
 
 # %% ../../nbs/web/03_page.ipynb #6d1c7951
 def page(
@@ -152,20 +207,22 @@ def page(
     *,
     token: bool = False,  # whether the server requires one
     standalone: bool = False,  # True: without a server, as `export_web` writes it
+    language: str = "en",  # from `choose_language`
 ):  # HTML, as FastHTML takes it
     "Return the page with its settings."
-    time = f"{limits.keep:.0f} seconds" if limits.keep < 100 else f"{limits.keep / 60:.0f} minutes"
-    top = Header(A(_mark(), Span("srfast"), href="./" if standalone else "/", cls="brand"), P("Small images, made large."), cls="top")
-    listed = Section(H2("Your images"), Ol(id="list", role="list"), id="pictures", hidden=True)
-    privacy = f"Images stay on this server, are deleted after {time}, and go nowhere else."
+    t = _tables()["en"] | _tables()[language]
+    time = t["seconds"].format(n=f"{limits.keep:.0f}") if limits.keep < 100 else t["minutes"].format(n=f"{limits.keep / 60:.0f}")
+    top = Header(A(_mark(), Span("srfast"), href="./", cls="brand"), P(t["tagline"]), cls="top")
+    privacy = t["privacy"].format(time=time)
     if standalone:
         privacy = "Images never leave this computer. The page also works offline. Results are 8-bit sRGB images without metadata."
-    rest = [] if standalone else [A("REST", href="/openapi.json"), " · "]
-    foot = Footer(P(privacy), P(*rest, f"srfast {__version__}"))
-    parts = [
-        Noscript(P("This page needs JavaScript. Without it, use the REST API.", cls="note")),
-        Form(H1("Upscale images", cls="unseen"), _drop(), _options(models), _viewer(), listed, id="ask"),
+    api = P(f"srfast {__version__}") if token or standalone else P(A("REST", href="openapi.json"), f" · srfast {__version__}")
+    rest = [
+        Noscript(P(t["no_script"], cls="note")),
+        Form(H1(t["upscale_images"], cls="unseen"), _drop(t, limits), _options(models, t, standalone), _viewer(t), _list(t), id="ask"),
         P(role="status", id="news", cls="unseen"),
     ]
-    settings = dict(data_max_upload=limits.max_upload, data_token="yes" if token else "")
-    return Html(_head(limits, standalone), Body(top, Main(_token() if token else "", *parts, **settings), foot, _row()), lang="en")
+    settings = dict(data_max_upload=limits.max_upload, data_max_in=limits.max_pixels_in, data_max_out=limits.max_pixels_out)
+    settings |= dict(data_seconds=limits.seconds, data_token="yes" if token else "", data_texts=json.dumps(t, ensure_ascii=False))
+    body = Body(top, Main(_token(t) if token else "", *rest, **settings), Footer(P(privacy), api), _row(t))
+    return Html(_head(t, limits, standalone), body, lang=language)

@@ -6,36 +6,44 @@
 __all__ = ['openapi', 'make_app']
 
 # %% ../../nbs/web/04_rest.ipynb #f70d491d
+import asyncio
+import math
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from importlib.resources import files
 from pathlib import Path
-from threading import Lock
 
-import anyio
 from fasthtml.core import FastHTML
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
+from starlette.datastructures import Headers, UploadFile
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from .. import __version__
-from ..core import find_name
-from .security import SecurityMiddleware, on_http_error, on_request_error, too_long
-from ..images.read import read_img
+from ..core import ImageError
+from .security import SecurityMiddleware, on_http_error, on_os_error, on_request_error, too_long
+from ..images.write import check_fits
 from ..networks.models import ModelCard
-from .jobs import RESULT_TYPES, Job, JobQueue, add_job, get_job, list_models, new_folder, position, remove_job
-from .page import page
+from .jobs import RESULT_TYPES, Job, JobQueue, add_job, get_job, header_task, list_models, new_folder, position, rate, read_format
+from .jobs import read_options, remove_job
+from .page import choose_language, page
 from .worker import RequestError
-from ..images.write import write_img
 
 # %% ../../nbs/web/04_rest.ipynb #faff22e0
 def _seconds_left(job: Job) -> float | None:
@@ -48,21 +56,24 @@ def _seconds_left(job: Job) -> float | None:
 def describe_job(
     queue: JobQueue,  # the server's
     job: Job,  # in it
+    prefix: str = "",  # path in front of the server's paths
 ) -> dict:  # for JSON
     "Return what a client may know of its job."
+    here = f"{prefix}/api/jobs/{job.id}"
     fields = {"id": job.id, "name": job.name, "state": job.state, "position": position(queue, job), "progress": round(job.progress, 4)}
     fields |= {"model": job.model.name, "detail": job.options.detail, "size": job.plan.size, "result_size": job.plan.result}
-    fields |= {"frames": job.plan.frames, "formats": job.formats, "left": _seconds_left(job), "seconds": None}
+    fields |= {"frames": job.plan.frames, "formats": job.formats, "left": _seconds_left(job), "seconds": None, "expires_at": None}
+    fields |= {"links": {"self": here, "result": f"{here}/result"}}
     if job.started:
         fields["seconds"] = round((job.ended or time.monotonic()) - job.started, 2)
+    if job.ended:
+        left = timedelta(seconds=job.ended + queue.limits.keep - time.monotonic())
+        fields["expires_at"] = (datetime.now(timezone.utc) + left).isoformat(timespec="seconds")
     if job.state == "done":
         fields |= {"result_size": job.answer["size"], "bytes": job.answer["bytes"], "chosen": job.answer["chosen"]}
     if job.state == "failed":
         fields |= {"status": job.answer["status"], "error": job.answer["error"]}
     return fields
-
-# %% ../../nbs/web/04_rest.ipynb #8111ba70
-_UPLOAD_SECONDS = 300
 
 # %% ../../nbs/web/04_rest.ipynb #e1a94c06
 def _plain_type(name: bytes, value: bytes) -> tuple[bytes, bytes]:
@@ -71,38 +82,39 @@ def _plain_type(name: bytes, value: bytes) -> tuple[bytes, bytes]:
     return name, b";".join([kind.lower(), *rest]) if name == b"content-type" else value
 
 # %% ../../nbs/web/04_rest.ipynb #4e5818dd
+class _Form(MultiPartParser):
+    spool_max_size = 64_000  # bytes of an upload in memory; the rest is on the disk
+
+
 async def _read_form(request: Request):
-    "Return the form of a request; raise `RequestError` 422 for another content type, 408 if it takes too long."
+    "Return the form of a request; raise `RequestError` 422 for another content type."
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise RequestError(422, "expected a form of type multipart/form-data")
-    request = Request({**request.scope, "headers": [_plain_type(*header) for header in request.scope["headers"]]}, request.receive)
+    headers = Headers(raw=[_plain_type(*header) for header in request.scope["headers"]])
     try:
-        with anyio.fail_after(_UPLOAD_SECONDS):
-            return await request.form(max_files=1, max_fields=12, max_part_size=1000)
-    except HTTPException as e:
-        if "Part exceeded" in e.detail:
+        return await _Form(headers, request.stream(), max_files=1, max_fields=12, max_part_size=1000).parse()
+    except MultiPartException as e:
+        if "Part exceeded" in e.message:
             raise RequestError(422, "expected the image as a file with a name, and other fields of at most 1,000 bytes") from None
-        raise
-    except TimeoutError:
-        raise RequestError(408, f"the image did not arrive within {_UPLOAD_SECONDS} s") from None
+        raise RequestError(400, e.message) from None
 
 # %% ../../nbs/web/04_rest.ipynb #84576508
-def _store(queue: JobQueue, client: str, form) -> Job:
-    "Store the image of a form in a folder of its own and return its job."
+def _store(queue: JobQueue, form) -> tuple[Path, dict[str, str], str]:
+    "Store the image of a form in a folder of its own; return its path, the other fields, and its name."
     parts = dict(form)
     picture = parts.pop("picture", None)
     if not isinstance(picture, UploadFile):
         raise RequestError(422, "picture: expected a file")
     if (picture.size or 0) > queue.limits.max_upload:
         raise RequestError(413, too_long(queue.limits.max_upload))
-    folder = new_folder(queue)
+    source = new_folder(queue) / "picture"
     try:
-        with open(folder / "picture", "wb") as file:
+        with open(source, "wb") as file:
             shutil.copyfileobj(picture.file, file)
-        return add_job(queue, client, folder / "picture", {name: str(text) for name, text in parts.items()}, _plain_name(picture.filename))
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(source.parent, ignore_errors=True)
         raise
+    return source, {name: str(text) for name, text in parts.items()}, _plain_name(picture.filename)
 
 # %% ../../nbs/web/04_rest.ipynb #5345d232
 def _plain_name(name: str | None) -> str:
@@ -111,29 +123,50 @@ def _plain_name(name: str | None) -> str:
     return "".join(c for c in name if c.isprintable())[:100] or "picture"
 
 # %% ../../nbs/web/04_rest.ipynb #bb82ef5f
-async def create(request: Request) -> JSONResponse:
-    "Add an image to the queue."
+async def _receive(request: Request) -> Job:
+    "Return the job of an upload, in the queue."
     queue, client = request.app.state.queue, request.client.host if request.client else ""
-    queue.enter(client)
-    try:
+    with queue.upload(client):
         form = await _read_form(request)
         try:
-            job = await run_in_threadpool(_store, queue, client, form)
+            source, fields, name = await run_in_threadpool(_store, queue, form)
         finally:
             await form.close()
-    except BaseException:
-        queue.leave(client)
-        raise
-    return JSONResponse(describe_job(queue, job), 202, {"Location": f"/api/jobs/{job.id}"})
+        try:
+            options = await run_in_threadpool(lambda: read_options(fields, list_models(queue.models)))
+            header = await asyncio.wrap_future(queue.readers.submit(client, header_task(source, options, queue.limits)))
+            return await run_in_threadpool(add_job, queue, client, source, options, header, name)
+        except BaseException:
+            shutil.rmtree(source.parent, ignore_errors=True)
+            raise
+
+# %% ../../nbs/web/04_rest.ipynb #create01
+async def create(request: Request) -> JSONResponse:
+    "Add an image to the queue."
+    job, prefix = await _receive(request), request.scope.get("root_path", "")
+    return JSONResponse(describe_job(request.app.state.queue, job, prefix), 202, {"Location": f"{prefix}/api/jobs/{job.id}"})
 
 # %% ../../nbs/web/04_rest.ipynb #deb1a360
 def _job(request: Request) -> Job:
     return get_job(request.app.state.queue, request.path_params["id"])
 
 # %% ../../nbs/web/04_rest.ipynb #4aa14bbd
+async def _ended(request: Request, job: Job, seconds: float = math.inf) -> None:
+    "Wait until a job has ended, the client hangs up, or the time is over."
+    end = time.monotonic() + seconds
+    while not (job.ended or job.unwanted or request.app.state.queue.closed) and (left := end - time.monotonic()) > 0:
+        await asyncio.sleep(min(0.1, left))
+        if await request.is_disconnected():
+            return
+
+
 async def state(request: Request) -> JSONResponse:
-    "Return the state of a job."
-    return JSONResponse(describe_job(request.app.state.queue, _job(request)))
+    "Return the state of a job; wait until it has ended if asked to."
+    job, wait = _job(request), request.query_params.get("wait", "0")
+    if not re.fullmatch(r"[0-9]{1,2}", wait):
+        raise RequestError(422, "wait: expected seconds from 0 to 99")
+    await _ended(request, job, int(wait))
+    return JSONResponse(describe_job(request.app.state.queue, job, request.scope.get("root_path", "")))
 
 # %% ../../nbs/web/04_rest.ipynb #faa92108
 async def forget(request: Request) -> Response:
@@ -141,36 +174,65 @@ async def forget(request: Request) -> Response:
     await run_in_threadpool(remove_job, request.app.state.queue, _job(request))
     return Response(status_code=204)
 
-# %% ../../nbs/web/04_rest.ipynb #6ad7c0b5
-_CONVERTING = Lock()
-
 # %% ../../nbs/web/04_rest.ipynb #ab7e2677
-def _in_format(queue: JobQueue, job: Job, wanted: str | None) -> Path:
-    "Return the result of a job as a file of the requested format."
-    made = Path(job.answer["result"])
+def _wanted(job: Job, wanted: str | None) -> str:
+    "Return the format of a request; raise `RequestError` 422 if it is none, or cannot hold the result."
+    made = Path(job.answer["result"]).suffix[1:]
     try:
-        path = made.with_suffix(f".{find_name(wanted, RESULT_TYPES, 'format')}") if wanted else made
-        if not path.exists():
-            with _CONVERTING:
-                if not path.exists():
-                    write_img(read_img(made, max_pixels=2 * queue.limits.max_pixels_out), path)
-                    job.answer["copies"] = job.answer.get("copies", 0) + path.stat().st_size
-        return path
-    except (ValueError, OSError) as e:
-        get_job(queue, job.id)  # a 404 where it has expired meanwhile
-        raise RequestError(422, f"format: {str(e).rpartition(f'{made.stem}.{wanted}: ')[2]}") from None
+        name = read_format(wanted) if wanted else made
+        if name != made:
+            check_fits(f"result.{name}", job.plan.result, job.plan.transparent, job.plan.kind)
+        return name
+    except (ValueError, ImageError) as e:
+        raise RequestError(422, f"format: {str(e).removeprefix(f'result.{wanted}: ')}") from None
+
+
+async def _in_format(queue: JobQueue, client: str, job: Job, wanted: str) -> Path:
+    "Return the result of a job as a file of the requested format, made once."
+    made = Path(job.answer["result"])
+    path = made.with_suffix(f".{wanted}")
+    if path != made:
+        if wanted not in job.copies:
+            task = dict(source=str(made), format=wanted, max_pixels=2 * queue.limits.max_pixels_out)
+            job.copies[wanted] = queue.converters.submit(client, task)
+        answer = await asyncio.shield(asyncio.wrap_future(job.copies[wanted]))
+        if answer["status"] != 200:
+            get_job(queue, job.id)  # a 404 where it has expired meanwhile
+            raise RequestError(422 if answer["status"] == 415 else answer["status"], f"format: {answer['error']}")
+    return path
 
 # %% ../../nbs/web/04_rest.ipynb #49de87e3
+async def _file(request: Request, job: Job, after: BackgroundTask | None = None) -> FileResponse:
+    "Return the result of a job that has ended, in the requested format."
+    if job.state == "failed":
+        raise RequestError(job.answer["status"], job.answer["error"])
+    client = request.client.host if request.client else ""
+    path = await _in_format(request.app.state.queue, client, job, _wanted(job, request.query_params.get("format")))
+    (w, _), (before, _), stem = job.answer["size"], job.plan.size, job.name.rpartition(".")[0] or job.name
+    name = f"{stem}_x{w / before:.3g}{path.suffix}"
+    return FileResponse(path, media_type=RESULT_TYPES[path.suffix[1:]], filename=name, background=after)
+
+
 async def result(request: Request) -> FileResponse:
     "Return the result of a job."
     job = _job(request)
-    if job.state == "failed":
-        raise RequestError(job.answer["status"], job.answer["error"])
-    if job.state != "done":
+    if not job.ended:
         raise RequestError(409, f"the job is {job.state}; ask again", 1)
-    path = await run_in_threadpool(_in_format, request.app.state.queue, job, request.query_params.get("format"))
-    (w, _), (before, _), stem = job.answer["size"], job.plan.size, job.name.rpartition(".")[0] or job.name
-    return FileResponse(path, media_type=RESULT_TYPES[path.suffix[1:]], filename=f"{stem}_x{w / before:.3g}{path.suffix}")
+    return await _file(request, job)
+
+# %% ../../nbs/web/04_rest.ipynb #sync0002
+async def at_once(request: Request) -> FileResponse:
+    "Upscale an image and return the result."
+    queue, job = request.app.state.queue, await _receive(request)
+    forget = BackgroundTask(remove_job, queue, job)
+    try:
+        await _ended(request, job)
+        if not job.ended:
+            raise ClientDisconnect
+        return await _file(request, job, forget)
+    except BaseException:
+        await run_in_threadpool(remove_job, queue, job)
+        raise
 
 # %% ../../nbs/web/04_rest.ipynb #cee5e0e0
 def _describe_model(card: ModelCard) -> dict:
@@ -182,11 +244,29 @@ async def models(request: Request) -> JSONResponse:
     found = await run_in_threadpool(list_models, request.app.state.queue.models)
     return JSONResponse({"models": [_describe_model(card) for card in found.values()]})
 
+# %% ../../nbs/web/04_rest.ipynb #rate0001
+async def speed(request: Request) -> JSONResponse:
+    "Measure a model on the server."
+    queue, query = request.app.state.queue, request.query_params
+    options = await run_in_threadpool(read_options, {key: query.get(key, "") for key in ("model", "scale")}, list_models(queue.models))
+    return JSONResponse({"seconds": await asyncio.shield(asyncio.wrap_future(rate(queue, options)))})
+
 # %% ../../nbs/web/04_rest.ipynb #eae7cf3f
+def _condition(queue: JobQueue) -> str:
+    "Return 'ok', or what keeps the server from working."
+    if not all(thread.is_alive() for thread in (*queue.threads, *queue.readers.threads, *queue.converters.threads)):
+        return "broken"
+    try:
+        queue.place.keep()
+        return "ok" if shutil.disk_usage(queue.place.path).free > queue.limits.max_upload else "disk full"
+    except OSError:
+        return "no temporary folder"
+
+
 async def health(request: Request) -> JSONResponse:
     "Return whether the server works."
-    well = all(thread.is_alive() for thread in request.app.state.queue.threads)
-    return JSONResponse({"status": "ok" if well else "broken", "version": __version__}, 200 if well else 503)
+    status = await run_in_threadpool(_condition, request.app.state.queue)
+    return JSONResponse({"status": status, "version": __version__}, 200 if status == "ok" else 503)
 
 # %% ../../nbs/web/04_rest.ipynb #55cb045f
 def _memory(pid: int) -> int:
@@ -196,30 +276,36 @@ def _memory(pid: int) -> int:
     return 0
 
 # %% ../../nbs/web/04_rest.ipynb #a104018e
-def metrics_text(
-    queue: JobQueue,  # the server's
-) -> str:  # Prometheus text
-    "Return the metrics of a server: jobs done and waiting, seconds, memory."
-    with queue.changed:
-        states = [job.state for job in queue.jobs.values()]
-        totals = queue.totals.copy()
-    pids = {"server": os.getpid()} | {f"worker{i}": worker.process.pid for i, worker in enumerate(queue.workers)}
-    groups = [
-        ("jobs_total", "counter", {f'{{state="{s}"}}': totals[s] for s in ("added", "done", "failed", "cancelled", "refused")}),
-        ("jobs", "gauge", {f'{{state="{s}"}}': states.count(s) for s in ("queued", "running", "done", "failed")}),
-        ("job_seconds_total", "counter", {"": totals["seconds"]}),
-        ("pixels_total", "counter", {"": totals["pixels"]}),
-        ("memory_bytes", "gauge", {f'{{process="{name}"}}': _memory(pid) for name, pid in pids.items()}),
-    ]
-    lines = []
-    for name, kind, values in groups:
-        lines += [f"# TYPE srfast_{name} {kind}", *(f"srfast_{name}{label} {value}" for label, value in values.items())]
-    return "\n".join(lines) + "\n"
+class _Figures:
+    "The metrics of a server, as prometheus_client collects them."
+
+    def __init__(self, queue: JobQueue):
+        self.queue = queue
+
+    def collect(self):
+        "Yield jobs done and waiting, and memory."
+        queue = self.queue
+        with queue.changed:
+            states = [job.state for job in queue.jobs.values()]
+            totals = queue.totals.copy()
+        pools = {"worker": queue.workers, "reader": queue.readers.workers, "converter": queue.converters.workers}
+        pids = {f"{name}{i}": worker.process.pid for name, workers in pools.items() for i, worker in enumerate(workers)}
+        jobs = CounterMetricFamily("srfast_jobs", "Jobs by what became of them.", labels=["state"])
+        for name in ("added", "done", "failed", "cancelled", "refused"):
+            jobs.add_metric([name], totals[name])
+        now = GaugeMetricFamily("srfast_jobs_held", "Jobs on the server by state.", labels=["state"])
+        for name in ("queued", "running", "done", "failed"):
+            now.add_metric([name], states.count(name))
+        memory = GaugeMetricFamily("srfast_memory_bytes", "Resident memory of each process.", labels=["process"])
+        for name, pid in ({"server": os.getpid()} | pids).items():
+            memory.add_metric([name], _memory(pid))
+        yield from (jobs, now, memory, CounterMetricFamily("srfast_pixels", "Pixels of all results.", value=totals["pixels"]))
 
 # %% ../../nbs/web/04_rest.ipynb #70911db7
-async def metrics(request: Request) -> PlainTextResponse:
+async def metrics(request: Request) -> Response:
     "Return metrics for Prometheus."
-    return PlainTextResponse(metrics_text(request.app.state.queue), media_type="text/plain; version=0.0.4")
+    encode, kind = choose_encoder(request.headers.get("accept", ""))
+    return Response(encode(request.app.state.registry), media_type=kind)
 
 # %% ../../nbs/web/04_rest.ipynb #3119dc7f
 @dataclass(frozen=True)
@@ -237,21 +323,26 @@ _UNKNOWN = {404: "no such job, or it has expired"}
 _FOREIGN = {403: "from another site's page"}
 _REFUSALS = {400: "a broken form", 408: "a slow upload", 413: "too many bytes or pixels", 415: "not an image", 422: "an invalid field"}
 _FAILURES = {409: "not done yet", 415: "damaged", 422: "a format that cannot hold it", 500: "failed", 504: "took too long"}
-_BUSY = {429: "too many jobs of this client", 503: "the queue is full"}
+_FAILURES |= {507: "the disk of the server is full"}
+_BUSY = {429: "too many jobs of this client", 503: "the queue is full", 507: "the disk of the server is full"}
 CALLS = (
+    Call("POST", "/api/upscale", at_once, {200: "the file"} | _FOREIGN | _REFUSALS | _BUSY | _FAILURES, "File"),
     Call("POST", "/api/jobs", create, {202: "in the queue"} | _FOREIGN | _REFUSALS | _BUSY, "Job"),
-    Call("GET", "/api/jobs/{id}", state, {200: "the job"} | _UNKNOWN, "Job"),
+    Call("GET", "/api/jobs/{id}", state, {200: "the job", 422: "an invalid wait"} | _UNKNOWN, "Job"),
     Call("DELETE", "/api/jobs/{id}", forget, {204: "removed"} | _FOREIGN | _UNKNOWN),
     Call("GET", "/api/jobs/{id}/result", result, {200: "the file"} | _UNKNOWN | _FAILURES, "File"),
     Call("GET", "/api/models", models, {200: "the models"}, "Models"),
+    Call("GET", "/api/rate", speed, {200: "seconds for a megapixel", 422: "an invalid field"}, "Rate"),
     Call("GET", "/healthz", health, {200: "it works", 503: "it does not"}),
     Call("GET", "/metrics", metrics, {200: "text for Prometheus"}),
 )
 
 # %% ../../nbs/web/04_rest.ipynb #e1997f38
-def _object(**properties) -> dict:
-    "Return a schema; a string stands for a type."
-    return {"type": "object", "properties": {k: {"type": v} if isinstance(v, str) else v for k, v in properties.items()}}
+def _object(required: str = "", **properties) -> dict:
+    "Return a schema; a string stands for a type, `required` names the properties that are always there ('*': all)."
+    listed = list(properties) if required == "*" else required.split()
+    found = {"type": "object", "properties": {k: {"type": v} if isinstance(v, str) else v for k, v in properties.items()}}
+    return found | ({"required": listed} if listed else {})
 
 # %% ../../nbs/web/04_rest.ipynb #c747e03e
 def _schemas() -> dict:
@@ -261,37 +352,50 @@ def _schemas() -> dict:
     states = {"enum": ["queued", "running", "done", "failed"]}
     maybe = {"type": ["number", "null"]}
     side, share = {"type": "integer", "minimum": 1}, {"type": "number", "minimum": 0, "maximum": 1, "default": 0}
+    always = "id name state position progress model detail size result_size frames formats left seconds expires_at links"
     job = _object(
+        always,
         id="string", name="string", state=states, position="integer", progress="number", model="string", detail="number",
         chosen={"type": ["string", "null"], "description": "the model that auto chose"},
         size=pair, result_size=pair, frames="integer", formats=formats, left=maybe, seconds=maybe, bytes="integer",
+        expires_at={"type": ["string", "null"], "format": "date-time"}, links=_object("*", self="string", result="string"),
         status="integer", error="string",
     )
     options = _object(
+        "picture",
         picture={"type": "string", "format": "binary"}, model={"type": "string", "default": "photo"}, detail=share,
         scale={"type": "number", "minimum": 1, "maximum": 16, "default": 4}, width=side, height=side,
         consistent={"type": "boolean", "default": False}, ensemble={"type": "boolean", "default": False},
-        format={"enum": ["auto", *RESULT_TYPES], "default": "auto"},
+        metadata={"type": "boolean", "default": True}, format={"enum": ["auto", *RESULT_TYPES], "default": "auto"},
     )
     scales = {"type": "array", "items": {"type": "integer"}}
-    model = _object(name="string", generator="string", scales=scales, bundled="boolean", detail="boolean")
-    listed = _object(models={"type": "array", "items": model})
-    return {"Job": job, "JobOptions": options | {"required": ["picture"]}, "Models": listed, "Error": _object(error="string")}
+    model = _object("*", name="string", generator="string", scales=scales, bundled="boolean", detail="boolean")
+    listed = _object("*", models={"type": "array", "items": model})
+    error = _object("*", type="string", title="string", status="integer", detail="string", error="string")
+    speed = _object("*", seconds="number")
+    return {"Job": job, "JobOptions": options, "Models": listed, "Rate": speed, "Error": error}
 
 # %% ../../nbs/web/04_rest.ipynb #c2daf3e1
+def _parameters(call: Call) -> list[dict]:
+    "Return the parameters in the path and the query of a call."
+    found = {"format": {"enum": list(RESULT_TYPES)}} if call.schema == "File" else {}
+    found |= {"wait": {"type": "integer", "minimum": 0, "maximum": 99}} if call.handler is state else {}
+    found |= {"model": {"type": "string"}, "scale": {"type": "number", "minimum": 1, "maximum": 16}} if call.schema == "Rate" else {}
+    path = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}] if "{id}" in call.path else []
+    return path + [{"name": name, "in": "query", "schema": schema} for name, schema in found.items()]
+
+
 def _describe(call: Call, closed: bool) -> dict:
     "Return a call as OpenAPI describes it; `closed` calls need the token."
     file = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in RESULT_TYPES.values()}
     answers = {}
     for status, fields in (call.answers | ({401: "without the access token"} if closed else {})).items():
-        schema = call.schema if status < 400 else "Error"
-        content = file if schema == "File" else {"application/json": {"schema": _ref(schema)}} if schema else {}
+        schema, kind = (call.schema, "application/json") if status < 400 else ("Error", "application/problem+json")
+        content = file if schema == "File" else {kind: {"schema": _ref(schema)}} if schema else {}
         answers[str(status)] = {"description": fields} | ({"content": content} if content else {})
     found = {"summary": call.handler.__doc__, "operationId": call.handler.__name__, "responses": answers}
-    if "{id}" in call.path:
-        found["parameters"] = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
-    if call.schema == "File":
-        found["parameters"].append({"name": "format", "in": "query", "schema": {"enum": list(RESULT_TYPES)}})
+    if parameters := _parameters(call):
+        found["parameters"] = parameters
     if call.method == "POST":
         found["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": _ref("JobOptions")}}}
     return found | ({"security": [{"token": []}]} if closed else {})
@@ -303,6 +407,7 @@ def _ref(name: str) -> dict:
 # %% ../../nbs/web/04_rest.ipynb #7e587a9e
 def openapi(
     token: bool = False,  # whether the server requires one
+    prefix: str = "",  # path in front of all paths
 ) -> dict:
     "Return the OpenAPI 3.1 document of the API."
     paths: dict[str, dict] = {}
@@ -310,7 +415,15 @@ def openapi(
         paths.setdefault(call.path, {})[call.method.lower()] = _describe(call, token and call.path != "/healthz")
     schemes = {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}} if token else {}
     document = {"openapi": "3.1.0", "info": {"title": "srfast", "version": __version__}, "paths": paths}
+    document |= {"servers": [{"url": prefix}]} if prefix else {}
     return document | {"components": {"schemas": _schemas()} | schemes}
+
+# %% ../../nbs/web/04_rest.ipynb #cors0001
+def _cors(origins: Sequence[str]) -> list[Middleware]:
+    "Return what tells browsers that pages of other sites may read the responses."
+    options = dict(allow_methods=["GET", "POST", "DELETE"], allow_headers=["Authorization"])
+    options["expose_headers"] = ["Content-Disposition", "Location", "Retry-After"]
+    return [Middleware(CORSMiddleware, allow_origins=list(origins), **options)] if origins else []
 
 # %% ../../nbs/web/04_rest.ipynb #2b479878
 def make_app(
@@ -318,18 +431,30 @@ def make_app(
     *,
     token: str | None = None,  # access token required from clients
     hosts: Sequence[str] = (),  # host names of this server; none: any
+    numeric: bool = False,  # accept any numeric address as a host name
     origins: Sequence[str] = (),  # other sites whose pages may use it
+    prefix: str = "",  # path in front of all paths, such as '/srfast'
+    log_all: bool = False,  # log every request, not only refused ones
 ) -> FastHTML:  # an ASGI application
     "Return the page and the REST API over `queue`."
     app = FastHTML(default_hdrs=False, sess_cls=None, on_shutdown=queue.close, secret_key="unused: there are no sessions")
-    settings = dict(max_body=queue.limits.max_upload + 20_000, hosts=hosts, origins=origins, token=token)
-    app.user_middleware = [Middleware(SecurityMiddleware, **settings)]
-    app.state.queue = queue
-    app.add_exception_handler(RequestError, on_request_error)
-    app.add_exception_handler(HTTPException, on_http_error)
+    names = dict(hosts=hosts, numeric=numeric, origins=origins, token=token, prefix=prefix, log_all=log_all)
+    app.user_middleware = [*_cors(origins), Middleware(SecurityMiddleware, max_body=queue.limits.max_upload + 20_000, **names)]
+    app.state.queue, app.state.registry = queue, CollectorRegistry()
+    app.state.registry.register(_Figures(queue))
+    for histogram in (queue.waited, queue.worked):
+        app.state.registry.register(histogram)
+    for error, handler in ((RequestError, on_request_error), (HTTPException, on_http_error), (OSError, on_os_error)):
+        app.add_exception_handler(error, handler)
     app.exception_handlers.pop(404)
-    app.get("/")(lambda: page(list_models(queue.models), queue.limits, token=bool(token)))
-    document = openapi(bool(token))
+    shown = None if token else queue.models  # the names of own models are for those who have the token
+
+    def index(request: Request):
+        language = choose_language(request.headers.get("accept-language", ""))
+        return page(list_models(shown), queue.limits, token=bool(token), language=language)
+
+    app.get("/")(index)
+    document = openapi(bool(token), prefix)
     routes = [Route(call.path, call.handler, methods=[call.method]) for call in CALLS]
     app.router.routes += [*routes, Route("/openapi.json", lambda request: JSONResponse(document))]
     app.router.routes.append(Mount("/static", StaticFiles(directory=files("srfast.web") / "static")))

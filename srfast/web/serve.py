@@ -6,19 +6,28 @@
 __all__ = ['serve']
 
 # %% ../../nbs/web/05_serve.ipynb #9ada5629
+import ipaddress
+import json
 import logging
 import re
+import signal
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import anyio
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..core import pick_device
 from .jobs import JobQueue, Limits
 from .rest import make_app
+from .security import HEADERS, log_request, refusal
 
 # %% ../../nbs/web/05_serve.ipynb #152b2c91
 def _site(text: str) -> str:
@@ -33,22 +42,168 @@ _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 # %% ../../nbs/web/05_serve.ipynb #ecf3bfbb
 def _listen(host: str, port: int) -> socket.socket:
-    "Return a socket at that address."
-    kind = socket.AF_INET6 if ":" in host else socket.AF_INET
+    "Return a socket at that address; 'unix:PATH' is a socket in the file system, for a proxy."
     try:
-        return socket.create_server((host, port), family=kind, backlog=256)
+        if not host.startswith("unix:"):
+            return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=256)
+        path = Path(host.removeprefix("unix:"))
+        if path.is_socket():
+            path.unlink()
+        listening = socket.socket(socket.AF_UNIX)
+        listening.bind(str(path))
+        path.chmod(0o660)  # for the group of the proxy
+        listening.listen(256)
+        return listening
     except (OSError, OverflowError) as e:
         raise ValueError(f"cannot listen on {host}, port {port}: {getattr(e, 'strerror', None) or e}") from None
 
+# %% ../../nbs/web/05_serve.ipynb #conn0001
+_HEADER, _HEADER_SECONDS, _STILL_SECONDS = 16_000, 10, 30  # bytes; seconds
+_PER_ADDRESS, _IN_ALL = 32, 256  # connections
+
+@lru_cache(maxsize=4096)
+def _network(address: str) -> str:
+    "Return what counts as one address: for IPv6 the first 64 bits."
+    with suppress(ValueError):
+        if (found := ipaddress.ip_address(address)).version == 6 and not found.ipv4_mapped:
+            return str(ipaddress.ip_network((int(found) >> 64 << 64, 64)))
+    return address
+
+
+@lru_cache(maxsize=4096)
+def _is_proxy(address: str, proxies: tuple[str, ...]) -> bool:
+    "Return whether an address is that of a named proxy, or in a named network."
+    if address in proxies:
+        return True
+    with suppress(ValueError):
+        return any(ipaddress.ip_address(address) in ipaddress.ip_network(proxy) for proxy in proxies if "/" in proxy)
+    return False
+
+# %% ../../nbs/web/05_serve.ipynb #conn0003
+async def _busy(scope, receive, send) -> None:
+    "Answer a request of an address with too many connections."
+    with anyio.move_on_after(3):  # a client that is still sending would see only a broken connection
+        while (await receive()).get("more_body"):
+            continue
+    answer = refusal(503, "too many connections; try again in 5 s", 5)
+    answer.headers.update(HEADERS | {"connection": "close"})
+    log_request(scope, 503, 0)
+    await answer(scope, receive, send)
+
+
+class _Connection(H11Protocol):
+    "A connection with limits of time, and of the number from one address."
+
+    proxies: tuple[str, ...] = ()  # addresses of trusted proxies
+    timer = stalled = None
+
+    def connection_made(self, transport) -> None:
+        super().connection_made(transport)
+        self.client, self.since = self.client or ("unix", 0), self.loop.time()
+        others = [other for other in self.connections if other is not self and not other.transport.is_closing()]
+        near = [other for other in others if _network(other.client[0]) == _network(self.client[0])]
+        for group, most in ((others, _IN_ALL), ([] if _is_proxy(self.client[0], self.proxies) else near, _PER_ADDRESS)):
+            if len(group) >= most:
+                idle = [other for other in group if other.is_idle()]
+                if idle:
+                    min(idle, key=lambda other: other.since).transport.abort()
+                else:
+                    self.app = _busy
+        self._watch()
+
+    def is_idle(self) -> bool:
+        "Return whether no request is under way."
+        return self.cycle is None or self.cycle.response_complete
+
+    def _watch(self) -> None:
+        "Close the connection unless a request begins soon."
+        if self.is_idle() and not self.timer:
+            self.timer = self.loop.call_later(_HEADER_SECONDS, self.transport.abort)
+        elif self.timer and not self.is_idle():
+            self._forget()
+
+    def _forget(self) -> None:
+        if self.timer:
+            self.timer.cancel()
+        self.timer = None
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._forget()
+        self._watch()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.stalled = self.loop.call_later(_STILL_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.stalled:
+            self.stalled.cancel()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._forget()
+        if self.stalled:
+            self.stalled.cancel()
+        super().connection_lost(error)
+
+    def send_400_response(self, message: str) -> None:
+        "Answer what is no HTTP, or has too long a header."
+        answer = refusal(400, f"expected an HTTP request with a header of at most {_HEADER:,} bytes")
+        headers = [*answer.raw_headers, *((k.encode(), v.encode()) for k, v in HEADERS.items()), (b"connection", b"close")]
+        log_request({"client": self.client, "method": "-"}, 400, 0)
+        with suppress(h11.LocalProtocolError):  # a response has begun already
+            for event in (h11.Response(status_code=400, headers=headers), h11.Data(data=answer.body), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event))
+        self.transport.pause_reading()  # closed at once, the client would see only a broken connection
+        self.transport.write_eof()
+        self.loop.call_later(2, self.transport.abort)
+
+# %% ../../nbs/web/05_serve.ipynb #log00001
+class _JSON(logging.Formatter):
+    "A line of JSON for each entry."
+
+    def format(self, record: logging.LogRecord) -> str:
+        "Return an entry as JSON."
+        fields = {"time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"), "log": record.name}
+        return json.dumps(fields | (getattr(record, "fields", None) or {"message": record.getMessage()}))
+
+
+def _log(as_json: bool) -> None:
+    "Write the log of this package to standard error."
+    handler = logging.StreamHandler()
+    handler.setFormatter(_JSON() if as_json else logging.Formatter("%(asctime)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("srfast").setLevel(logging.INFO)
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # one line for each bad request; the log above has it
+
+# %% ../../nbs/web/05_serve.ipynb #names001
+def _names(host: str, origins: list[str], allowed: Sequence[str]) -> dict:
+    "Return the names of this server, and whether any numeric address is one."
+    if "*" in allowed:
+        return {}
+    names = (*_LOCAL, *allowed, *(urlsplit(site).hostname for site in origins))
+    own = (socket.gethostname().lower(), socket.getfqdn().lower())
+    return {"hosts": names} if host in _LOCAL else {"hosts": (*names, *own), "numeric": True}
+
 # %% ../../nbs/web/05_serve.ipynb #5a9096a4
 def serve(
-    host: str = "127.0.0.1",  # address to listen on; 0.0.0.0: every address of this computer
+    host: str = "127.0.0.1",  # address to listen on; 0.0.0.0: every address of this computer; 'unix:PATH': a socket
     port: int = 8000,  # 0 takes a free one
     *,
-    limits: Limits | None = None,  # of uploads, pixels, queue and time; None: the defaults
+    limits: Limits | None = None,  # of uploads, pixels, queue, time and memory; None: the defaults
     models: str | Path | None = None,  # folder of further runs and weights
     token: str | None = None,  # access token required from clients
     origins: Sequence[str] = (),  # other sites whose pages may use it, such as https://example.org
+    allowed_hosts: Sequence[str] = (),  # further names of this server; '*': any
+    proxies: Sequence[str] = (),  # addresses or networks of proxies whose X-Forwarded-For is true
+    root_path: str = "",  # path in front of all paths, such as '/srfast'
+    access_log: bool = False,  # log every request, not only refused ones
+    log_json: bool = False,  # log as JSON
     device: str = "auto",  # 'cpu', 'cuda', ...; 'auto' takes a GPU when there is one
     workers: int = 1,  # images upscaled at a time
 ) -> None:
@@ -56,24 +211,44 @@ def serve(
     pick_device(device)
     if token is not None and not (token and token.isascii() and token.isprintable() and token == token.strip()):
         raise ValueError("expected a token of plain letters, digits and signs, which every client can send")
-    door = _listen(host, port)
+    if not re.fullmatch(r"(/[\w.~-]+)*/?", root_path):
+        raise ValueError(f"expected a path such as /srfast, got {root_path!r}")
+    for proxy in proxies:
+        ipaddress.ip_network(proxy)
     origins = [_site(text) for text in origins]
-    hosts = (*_LOCAL, *(urlsplit(site).hostname for site in origins)) if host in _LOCAL else ()
+    names = _names(host, origins, [name.lower() for name in allowed_hosts])
+    door = _listen(host, port)
     waiting = JobQueue(limits or Limits(), models=models, device=device, workers=workers)
     try:
-        _run(make_app(waiting, token=token, hosts=hosts, origins=origins), door, open=not token and host not in _LOCAL)
+        _log(log_json)
+        _announce(door, open=not token and host not in _LOCAL and not host.startswith("unix:"))
+        app = make_app(waiting, token=token, origins=origins, prefix=root_path.rstrip("/"), log_all=access_log, **names)
+        _run(app, door, ("unix", *proxies))
     finally:
         waiting.close()
+        if host.startswith("unix:"):
+            Path(host.removeprefix("unix:")).unlink(missing_ok=True)
 
 # %% ../../nbs/web/05_serve.ipynb #7c6a9f12
-def _run(app, door: socket.socket, open: bool) -> None:
-    "Serve until stopped, and print the address."
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", stream=sys.stderr)
-    logging.getLogger("srfast").setLevel(logging.INFO)
-    host, port = door.getsockname()[:2]
-    print(f"srfast: http://{f'[{host}]' if ':' in host else host}:{port}  (Ctrl-C stops)")
+def _announce(door: socket.socket, open: bool) -> None:
+    "Print the address."
+    if door.family == getattr(socket, "AF_UNIX", None):
+        print(f"srfast: unix:{door.getsockname()}  (Ctrl-C stops)")
+    else:
+        host, port = door.getsockname()[:2]
+        print(f"srfast: http://{f'[{host}]' if ':' in host else host}:{port}  (Ctrl-C stops)")
     sys.stdout.flush()
     if open:
         print("srfast: anyone who reaches this address may use it; --token requires an access token", file=sys.stderr)
-    quiet = dict(log_config=None, log_level="warning", access_log=False, server_header=False)
-    uvicorn.Server(uvicorn.Config(app, **quiet, limit_concurrency=200, timeout_graceful_shutdown=3)).run(sockets=[door])
+
+
+def _run(app, door: socket.socket, proxies: tuple[str, ...]) -> None:
+    "Serve until stopped by Ctrl-C, SIGTERM or SIGHUP."
+    protocol = type("_Limited", (_Connection,), {"proxies": proxies})
+    quiet = dict(log_config=None, log_level="critical", access_log=False, server_header=False, ws="none")
+    trust = dict(proxy_headers=True, forwarded_allow_ips=list(proxies))
+    config = uvicorn.Config(app, **quiet, **trust, http=protocol, h11_max_incomplete_event_size=_HEADER, timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, server.handle_exit)
+    server.run(sockets=[door])

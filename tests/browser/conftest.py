@@ -20,3 +20,9 @@ def server(browser, tmp_path_factory):
 def narrow_server(browser, tmp_path_factory):
     """One that asks for a token, and has one place for each client."""
     with serving(tmp_path_factory.mktemp("narrow"), "--token", "sesame", "--per-client", "1") as found: yield found
+
+
+@pytest.fixture(scope="session")
+def photo_server(browser, tmp_path_factory):
+    """One whose results may have a million pixels."""
+    with serving(tmp_path_factory.mktemp("photo"), "--max-out", "1MP") as found: yield found

@@ -1,6 +1,7 @@
 """The page in a real browser: by mouse, by keyboard alone, on a phone, for a screen reader; and what it never does."""
 import io
 import re
+import zipfile
 
 import httpx
 import numpy as np
@@ -118,15 +119,15 @@ def test_before_and_after(opened):
 
 
 def test_what_cannot_be_done_is_a_sentence(opened):
-    opened.refused += ["text", "pixels"]
+    opened.refused += ["text"]
     add(opened, {"name": "<b>text.png", "mimeType": "image/png", "buffer": b"no picture"}, picture("wide.png", 300, 300),
         {"name": "heavy.png", "mimeType": "image/png", "buffer": bytes(300_000)})
     rows = opened.locator("#list li")
     expect(rows.nth(2)).to_contain_text("Too large: expected at most 200 kB, got 300 kB.".replace(" kB", "\u00a0kB"))
-    opened.get_by_role("button", name="Upscale 2 images").click()
+    expect(rows.nth(1)).to_contain_text("Too large: expected at most 60,000 pixels, got 90,000.")
+    opened.get_by_role("button", name="Upscale", exact=True).click()
     expect(rows.nth(0)).to_contain_text("<b>text.png")
     expect(rows.nth(0)).to_contain_text("This image cannot be read: expected")
-    expect(rows.nth(1)).to_contain_text("Too large: expected at most 60,000 pixels, got 90,000.")
     expect(opened.locator("#viewer")).to_be_hidden()
 
 
@@ -312,13 +313,21 @@ def test_no_fault_for_screen_readers(browser, server, scheme):
 
 def test_a_token_and_a_busy_server(page, narrow_server):
     page.goto(narrow_server.url)
-    add(page, picture("first.png", 160, 160))
-    page.get_by_role("button", name="Upscale", exact=True).click()
-    expect(page.locator("#list li")).to_contain_text("Expected the access token of this server")
-    page.get_by_label("This server requires an access token").fill("sesame")
-    add(page, picture("second.png"))
+    add(page, picture("first.png", 240, 240))
     page.get_by_role("switch", name="Best quality").check()
-    page.get_by_role("button", name="Upscale first.png again").click()
+    page.get_by_role("button", name="Upscale", exact=True).click()
+    expect(page.locator("#list li")).to_contain_text("Waiting for the access token")
+    box, note = page.get_by_label("This server requires an access token"), page.locator("#token-note")
+    expect(box).to_be_focused()
+    for token, text in (("schlüssel", "plain letters"), ("guess", "not the access token")):
+        box.fill(token)
+        box.press("Enter")
+        expect(note).to_contain_text(text)
+    box.fill("sesame")
+    box.press("Enter")
+    expect(note).to_be_empty()
+    expect(page.locator("#list li")).to_contain_text(re.compile("Working|%"))
+    add(page, picture("second.png"))
     page.get_by_role("switch", name="Best quality").uncheck()
     page.get_by_role("button", name="Upscale", exact=True).click()
     expect(page.locator("#list li").nth(1)).to_contain_text("The server is busy. Next try in")
@@ -333,3 +342,74 @@ def test_a_server_that_is_gone(page, server):
     expect(page.locator("#list li")).to_contain_text("The server cannot be reached. Next try in")
     page.context.set_offline(False)
     expect(page.locator("#list .done")).to_have_count(1)
+
+
+def test_a_photo_too_large_for_the_usual_scale(page, photo_server):
+    """Default settings: the page knows the sizes that fit, and says what to expect, before anything is sent."""
+    page.goto(photo_server.url)
+    add(page, picture("IMG_1.jpg", 600, 400, "JPEG"), picture("small.png"))
+    expect(page.locator("[name=size]:checked")).to_have_value("2")
+    page.get_by_role("button", name="Remove small.png").click()
+    expect(page.locator("#expect")).to_contain_text(re.compile("600.×.400 to 1,200.×.800"))
+    expect(page.get_by_text("4×", exact=True)).to_have_attribute("title", "4× would give more than 1 megapixels")
+    page.get_by_text("4×", exact=True).click()
+    expect(page.locator("#expect")).to_contain_text("2× instead of 4×: the result would be too large.")
+    page.locator("#start").click()
+    expect(page.locator("#list .done")).to_have_count(1)
+    with page.expect_download() as found: page.get_by_role("button", name="Download IMG_1.jpg").click()
+    assert found.value.suggested_filename == "IMG_1_x2.png" and Image.open(found.value.path()).size == (1200, 800)
+    page.get_by_text("Exact", exact=True).click()
+    page.get_by_label("Width").fill("500")
+    page.get_by_label("Height").fill("500")
+    expect(page.locator("#expect")).to_contain_text("The shape of the image will change.")
+
+
+def test_all_at_once(opened):
+    """Fourteen images: one progress, one ZIP, one clear."""
+    opened.get_by_label("Model").select_option("fast")
+    opened.get_by_label("File").select_option("webp")
+    add(opened, *(picture("same.png") for _ in range(14)))
+    opened.get_by_role("button", name="Upscale 14 images").click()
+    expect(opened.locator("#overall-state")).to_contain_text("of 14 done")
+    expect(opened.locator("#list .done")).to_have_count(14)
+    with opened.expect_download() as found: opened.get_by_role("button", name="Download all").click()
+    with zipfile.ZipFile(found.value.path()) as whole:
+        assert whole.testzip() is None and len(set(whole.namelist())) == 14
+        assert Image.open(whole.open("same_x4 (2).webp")).size == (240, 160)
+    opened.get_by_role("button", name="Clear").click()
+    expect(opened.locator("#pictures")).to_be_hidden()
+    opened.reload()
+    expect(opened.get_by_label("Model")).to_have_value("fast")  # settings are remembered
+
+
+def test_the_sample(opened):
+    opened.get_by_role("button", name="Try this one").click()
+    expect(opened.locator("#shown-facts")).to_contain_text(re.compile("80.×.80 to 320.×.320"))
+
+
+def test_metadata_is_removed(opened):
+    exif = Image.Exif()
+    exif[0x010F] = "Camera"
+    file = io.BytesIO()
+    Image.new("RGB", (30, 20), "red").save(file, "JPEG", exif=exif)
+    shot = {"name": "shot.jpg", "mimeType": "image/jpeg", "buffer": file.getvalue()}
+    for remove in (False, True):
+        opened.get_by_role("switch", name="Remove metadata").set_checked(remove)
+        if not remove: enlarge(opened, shot)
+        else:
+            opened.locator("#start").click()
+            expect(opened.locator("#list .done")).to_have_count(1)
+            expect(opened.locator("#start")).to_be_disabled()
+        assert bool(Image.open(io.BytesIO(download(opened, "PNG")[1])).getexif().get(0x010F)) is not remove
+
+
+LANGUAGES = {"de-CH": "Vergrößern", "fr": "Agrandir", "es-MX": "Ampliar", "zh-CN": "放大", "it": "Upscale"}
+
+
+@pytest.mark.parametrize("language, words", LANGUAGES.items())
+def test_languages(browser, server, language, words):
+    with browser.new_context(locale=language) as context:
+        page = context.new_page()
+        page.goto(server.url)
+        expect(page.locator("#start")).to_have_text(words)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
