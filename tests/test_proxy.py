@@ -1,4 +1,4 @@
-"""nginx in front, as nbs/tutorials/02_deploy.ipynb says, with a prefix and a socket."""
+"""nginx in front, as nbs/tutorials/04_deploy.ipynb says, with a prefix and a socket."""
 import json
 import re
 import shutil
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def proxied(tmp_path):
     nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin")
     if not nginx: pytest.skip("nginx is not installed: apt-get install nginx-light")
-    cells = json.loads((ROOT / "nbs/tutorials/02_deploy.ipynb").read_text())["cells"]
+    cells = json.loads((ROOT / "nbs/tutorials/04_deploy.ipynb").read_text())["cells"]
     location = re.search(r"```nginx\n(.*?)```", "\n".join("".join(cell["source"]) for cell in cells), re.DOTALL)[1]
     location = location.replace("/run/srfast/app.sock", str(tmp_path / "app.sock"))
     (tmp_path / "nginx.conf").write_text(f"""daemon off; pid {tmp_path}/pid; error_log {tmp_path}/error.log; user root;
