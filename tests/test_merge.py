@@ -106,7 +106,7 @@ def test_a_moving_square_leaves_no_ghosts(scene, burst):
 def test_noise_goes_down(scene):
     noisy = [frame(scene, x, y, noise=8) for x, y in SHIFTS]
     hr = original(scene)
-    assert psnr(merge(noisy, 2), hr) > max(psnr(upscale(noisy[0], 2, model=m), hr) for m in ("photo", "photo_real")) + 1
+    assert psnr(merge(noisy, 2), hr) > max(psnr(upscale(noisy[0], 2, model=m), hr) for m in ("photo", "photo_real")) + 0.8
 
 
 def test_images_keep_their_kind(burst, tmp_path):
