@@ -39,7 +39,7 @@ def _meter(name: str, side: int, border: int) -> tuple[str, Callable]:
     plain = find_name(name, METRICS, "metric").removesuffix("_y")
     if plain == "lpips":
         return name, _cropped_lpips(border, download=True)
-    options = dict(y_only=plain != name, crop_border=border)
+    options = dict(y_only=plain != name, crop_border=border, reduction="none")
     if plain == "ms_ssim" and (scales := ms_ssim_scales(side, side)) < 5:
         return f"{name}_{scales}_scale{'s' * (scales > 1)}", partial(ms_ssim, scales=scales, **options)
     return name, partial(_PLAIN[plain], **options)

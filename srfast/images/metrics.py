@@ -49,10 +49,11 @@ def l1(
     y_only: bool = False,  # measure the luminance (BT.601, 16 to 235)
     crop_border: int = 0,  # pixels to ignore on each side
     summed: bool = False,  # sum instead of mean over the pixels and channels of an image
-    reduction: str = "mean",  # 'mean' of the images, or 'none': one value per image
+    reduction: str = "mean",  # 'mean' of the images, 'none': one value per image, or 'sum': as 'mean', with `summed`
 ) -> Tensor:  # scalar, or (N,), float64
     "Return the mean absolute error, in grey levels of 255."
     sr, hr = _measured(sr, hr, y_only, crop_border)
+    summed, reduction = (True, "mean") if reduction == "sum" else (summed, reduction)
     error = ((sr.double() - hr.double()) * 255).abs()
     return _reduced(error.sum((1, 2, 3)) if summed else error.mean((1, 2, 3)), reduction)
 
