@@ -3,6 +3,7 @@ import ast
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 # What a base install lacks, by the name it is imported under, and the extra that brings it.
 EXTRAS = {
@@ -27,6 +28,13 @@ def _stand_in(name: str, missing: str):
     return needs_extra
 
 
+class _Package(ModuleType):
+    """A package in which a public name wins over the module of that name, such as `srfast.display.widget`."""
+    def __setattr__(self, name: str, value):
+        if isinstance(value, ModuleType) and name in self._own_names: value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
 def attach(
     package: str,  # `__name__` of the package
     file: str,  # `__file__` of its `__init__.py`, beside which `__init__.pyi` lies
@@ -34,6 +42,11 @@ def attach(
     "Return what makes a package lazy: `from .module import name as name` in the stub, imported when `name` is asked for."
     tree = ast.parse(Path(file).with_suffix(".pyi").read_text(encoding="utf-8"))
     origins = {alias.name: node.module for node in tree.body if isinstance(node, ast.ImportFrom) and node.level for alias in node.names}
+
+    own = {name for name, module in origins.items() if module == name}
+    if own:
+        sys.modules[package].__dict__["_own_names"] = own
+        sys.modules[package].__class__ = _Package
 
     def __getattr__(name: str):
         if name not in origins:

@@ -185,7 +185,8 @@ def start(src, dst):
 
 
 def children(pid):
-    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    try: return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError: return []  # it has ended
 
 
 @LINUX

@@ -198,3 +198,9 @@ def test_the_layers_of_a_unet_are_those_of_fastai(monkeypatch, name, options):
 def test_an_encoder_that_needs_a_package_names_it(monkeypatch, encoder, package):
     for module in ("fastai", "torchvision", "timm"): monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=f"{encoder}.* needs {package}: pip install"): create_generator("unet", 4, encoder=encoder)
+
+
+@pytest.mark.parametrize("package, name", [("display", "widget")])
+def test_a_function_wins_over_the_module_of_its_name(package, name):
+    code = f"import srfast.{package}.{name}; from srfast.{package} import {name}; assert callable({name}) and srfast.{name} is {name}"
+    subprocess.run([sys.executable, "-c", code], check=True)

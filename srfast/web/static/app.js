@@ -81,7 +81,8 @@ async function fetchFile(path) {
   const answer = await call(path);
   const message = answer.headers.get("Content-Disposition");
   const long = /filename\*=utf-8''([^;]+)/i.exec(message), plain = /filename="([^"]+)"/.exec(message);
-  return { url: URL.createObjectURL(await answer.blob()), name: long ? decodeURIComponent(long[1]) : plain[1] };
+  const blob = await answer.blob();
+  return { blob, url: URL.createObjectURL(blob), name: long ? decodeURIComponent(long[1]) : plain[1] };
 }
 
 // ---------------------------------------------------------------- the list
@@ -580,7 +581,7 @@ async function zip(files) {
   const parts = [], ends = [], names = {};
   let at = 0;
   for (const file of files) {
-    const data = new Uint8Array(await (await fetch(file.url)).arrayBuffer());
+    const data = new Uint8Array(await file.blob.arrayBuffer());
     const count = (names[file.name] = (names[file.name] || 0) + 1), dot = file.name.lastIndexOf(".");
     const name = new TextEncoder().encode(count > 1 ? `${file.name.slice(0, dot)} (${count})${file.name.slice(dot)}` : file.name);
     const common = [[2, 20], [2, 0x800], [2, 0], [2, 0], [2, 0x21], [4, checksum(data)], [4, data.length], [4, data.length], [2, name.length], [2, 0]];
@@ -601,7 +602,11 @@ $("zip").addEventListener("click", async () => {
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 });
 $("retry").addEventListener("click", () => $("ask").reportValidity() && start(items.filter(failedBefore)));
-$("clear").addEventListener("click", () => items.filter((item) => !BUSY.includes(item.state)).forEach(remove));
+// The shown image goes last: otherwise each of the others would be shown for a moment.
+$("clear").addEventListener("click", () => {
+  const idle = items.filter((item) => !BUSY.includes(item.state) && item !== shown);
+  (shown && !BUSY.includes(shown.state) ? [...idle, shown] : idle).forEach(remove);
+});
 
 function warn(message) {
   $("take-note").textContent = message;
