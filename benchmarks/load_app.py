@@ -130,7 +130,7 @@ def watch(url: str, tally: Tally) -> None:
 def memory(url: str) -> tuple:
     """MB held by the server and by its worker."""
     text = httpx.get(f"{url}/metrics").text
-    return tuple(int(re.search(rf'memory_bytes{{process="{name}"}} (\d+)', text)[1]) / 1e6 for name in ("server", "worker0"))
+    return tuple(float(re.search(rf'memory_bytes{{process="{name}"}} (\S+)', text)[1]) / 1e6 for name in ("server", "worker0"))
 
 
 def measure(url: str, cases: list, clients: int) -> list:
