@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -198,7 +199,8 @@ def test_kills_lose_nothing_and_break_nothing(tmp_path):
         while len(records(dst)) <= seen + 1 and driver.poll() is None: time.sleep(0.02)
         time.sleep(dice.uniform(0, 0.2))
         workers = children(driver.pid)
-        os.kill(dice.choice(workers) if number == 1 and workers else driver.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has ended
+            os.kill(dice.choice(workers) if number == 1 and workers else driver.pid, signal.SIGKILL)
         if number == 1:  # a lost worker is replaced
             assert driver.wait() == 0
             break

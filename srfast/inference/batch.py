@@ -378,13 +378,13 @@ def _start(request: _Request, dry_run: bool, watch: float | None, say: Callable[
         if dry_run:
             return Summary(estimate=_estimate(work))
         try:
-            total = _do_all(work).after(total)
+            total, work = _do_all(work).after(total), None
             if not watch:
                 return total
             time.sleep(watch)
         except KeyboardInterrupt:
             if not watch: raise
-            return work.summary.after(total)
+            return work.summary.after(total) if work else total  # stopped while it waited: all is counted
         request = replace(request, retry=False, force=False)
 
 # %% ../../nbs/inference/14_batch.ipynb #ba000035
